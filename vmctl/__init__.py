@@ -1,0 +1,1 @@
+"""vmctl: virtual machines on KVM hosts over SSH and libvirt."""

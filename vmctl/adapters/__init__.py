@@ -1,0 +1,1 @@
+"""The ports made real: SSH, libvirt, the database, files."""

@@ -1,0 +1,1 @@
+"""Values and pure functions: what a host, a server, a flavor, a placement is."""

@@ -1,0 +1,105 @@
+"""Everything vmctl refuses or fails with: what happened, what to do next, an exit code.
+
+VmctlError                 1    any expected failure
+├── UsageError             2    the words of a command, or a file it was given, are wrong
+├── NotFound               1    no such server, host, flavor, …
+├── Conflict               1    it is there already, or its state forbids this
+├── NoValidHost            10   no host passes every filter
+├── HostError              11   a host does not answer, refuses us, or fails a command
+│   ├── HostUnreachable    11   no connection within the time limit
+│   ├── HostKeyError       11   the host's key is unknown, or not the one that was pinned
+│   └── RemoteFailed       11   the host answered, and what we asked of it failed
+├── TimedOut               12   a wait ended before what it waited for
+├── StateError             13   the database is locked, too new, or out of reach
+├── Partial                14   some of a batch succeeded
+├── Locked                 15   the server is locked or protected
+└── OwnershipLost          1    another process has taken this operation over
+"""
+
+from __future__ import annotations
+
+
+class VmctlError(Exception):
+    """An expected failure: what happened, and what the operator can do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """The name that machine-readable errors carry."""
+        return type(self).__name__
+
+
+class UsageError(VmctlError):
+    """The words of a command, or a file it was given, are wrong."""
+
+    exit_code = 2
+
+
+class NotFound(VmctlError):
+    """Nothing bears the name or id that was given."""
+
+
+class Conflict(VmctlError):
+    """What was asked for is there already, or a state forbids it."""
+
+
+class NoValidHost(VmctlError):
+    """No host passes every filter."""
+
+    exit_code = 10
+
+
+class HostError(VmctlError):
+    """A host does not answer, refuses us, or fails a command."""
+
+    exit_code = 11
+
+    def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+
+
+class HostUnreachable(HostError):
+    """No connection to the host within the time limit."""
+
+
+class HostKeyError(HostError):
+    """The host's key is unknown, or not the one that was pinned."""
+
+
+class RemoteFailed(HostError):
+    """The host answered, and what we asked of it failed."""
+
+
+class TimedOut(VmctlError):
+    """A wait ended before what it waited for."""
+
+    exit_code = 12
+
+
+class StateError(VmctlError):
+    """The database is locked, too new, or out of reach."""
+
+    exit_code = 13
+
+
+class Partial(VmctlError):
+    """Some of a batch succeeded."""
+
+    exit_code = 14
+
+
+class Locked(VmctlError):
+    """The server is locked or protected."""
+
+    exit_code = 15
+
+
+class OwnershipLost(VmctlError):
+    """Another process has taken this operation over; the loser stops before its next effect."""

@@ -1,0 +1,1 @@
+"""The outside world as the services see it: one Protocol for each port."""

@@ -1,0 +1,1 @@
+"""The placement engine: filters, weighers and the choice, all pure."""
