@@ -1,0 +1,52 @@
+"""The lab for the tests: brought up once, healed between tests, checked for damage at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import lab as labs
+from tests.lab.outside import Lab
+from tests.lab.plan import default_root
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def shared_lab() -> Iterator[Lab]:
+    """Three real hosts; taken down afterwards unless they were up before."""
+    lab = Lab(root=default_root())
+    was_up = labs.is_up(lab.root)
+    lab.do("up", "--hosts", str(max(3, lab.plan.count if was_up else 3)))
+    yield lab
+    lab.do("up", "--hosts", str(lab.plan.count))
+    try:
+        lab.do("check-foreign")
+    finally:
+        if not was_up:
+            lab.do("down")
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """The lab for one test; whatever the test broke is mended after it."""
+    yield shared_lab
+    if not labs.is_up(shared_lab.root):
+        shared_lab.do("up", "--hosts", str(shared_lab.plan.count))
+    for host in shared_lab.hosts:
+        shared_lab.do("heal", host.name)
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab of this test's own, not yet up, gone afterwards."""
+    lab = Lab(root=tmp_path / "lab")
+    yield lab
+    lab.do("down")
