@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,15 @@ def own_lab(tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(root=tmp_path / "lab")
     yield lab
     lab.do("down")
+
+
+@pytest.fixture
+def protected_regular() -> Iterator[None]:
+    """The kernel's strictest rule for files in sticky folders, as hardened hosts have it."""
+    rule = Path("/proc/sys/fs/protected_regular")
+    before = rule.read_text().strip() if rule.exists() else None
+    if before is None or not os.access(rule, os.W_OK):
+        pytest.skip("fs.protected_regular cannot be set here: not root, or the kernel has none")
+    rule.write_text("2")
+    yield
+    rule.write_text(before)

@@ -105,3 +105,17 @@ def _refused(sessions: list[subprocess.Popen[bytes]]) -> int:
             continue
         refused += 1
     return refused
+
+
+@pytest.mark.usefixtures("protected_regular")
+def test_a_file_in_a_sticky_folder_is_closed_to_others_but_a_folder_is_not(lab: Lab) -> None:
+    """Why nothing that two users share may lie in /tmp: even root is refused another's file."""
+    lab.ssh("kvm2", "touch /tmp/shared; chmod 666 /tmp/shared")
+    open_file = "sh -c ': >>/tmp/shared'"
+    lock_folder = "flock -n /var/lib/libvirt true"
+
+    refused = lab.do("inside", "kvm2", "sh", "-c", f"{open_file} 2>&1; echo $?")
+
+    assert "Permission denied" in refused
+    assert lab.ssh("kvm2", lock_folder).returncode == 0
+    assert lab.do("inside", "kvm2", "sh", "-c", f"{lock_folder}; echo $?").strip() == "0"
