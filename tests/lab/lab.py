@@ -39,6 +39,7 @@ def up(root: Path, count: int) -> LabPlan:
         (root / PLAN_FILE).write_text(json.dumps({"lab": number, "count": count}))
         wire.lay_wire(number)
         public = operator.make_key(plan)
+        operator.hand_over(plan)
 
         def bring_up(host: HostPlan) -> None:
             faults.heal(host)

@@ -51,7 +51,7 @@ def hand_over(plan: LabPlan) -> None:
         return
     mine = [plan.root, plan.root / "hosts", plan.key.parent, plan.key, plan.key.with_suffix(".pub")]
     mine += [plan.root / name for name in FILES]
-    for path in mine:
+    for path in filter(Path.exists, mine):
         os.chown(path, uid, gid)
 
 
