@@ -34,6 +34,11 @@ class VmctlError(Exception):
         """The name that machine-readable errors carry."""
         return type(self).__name__
 
+    @property
+    def details(self) -> dict[str, object]:
+        """What a program can use beside the message."""
+        return {}
+
 
 class UsageError(VmctlError):
     """The words of a command, or a file it was given, are wrong."""
@@ -63,6 +68,11 @@ class HostError(VmctlError):
     def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.host = host
+
+    @property
+    def details(self) -> dict[str, object]:
+        """The host that failed."""
+        return {"host": self.host}
 
 
 class HostUnreachable(HostError):
