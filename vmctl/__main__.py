@@ -7,8 +7,13 @@ import sys
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    sys.stderr.write("vmctl: no commands yet\n")
-    return 2
+    try:
+        # Imported here, so that ^C during the imports already ends as it should.
+        from vmctl.cli.main import run
+
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

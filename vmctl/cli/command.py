@@ -1,0 +1,144 @@
+"""How a command is made: a function that takes a `Context` and returns what is to be shown.
+
+    @lister
+    @click.option("--zone", help="only the hosts in this zone")
+    def hosts(context: Context, *, zone: str | None) -> Table:
+        \"\"\"List the hosts and what each can still take.\"\"\"
+
+`lister` wants a `Table`, `shower` a `Record`, `action` nothing, or text to print, or an exit code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import update_wrapper
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from vmctl.cli.output import OUTPUTS, Record, Table, render
+from vmctl.cli.sheet import Options
+from vmctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vmctl.cli.context import Context
+    from vmctl.cli.grammar import Shapes
+
+Result = TypeVar("Result", bound=Table | Record)
+
+_QUOTES = ("all", "minimal", "none", "nonnumeric")
+
+
+def lister(function: Callable[..., Table]) -> click.Command:
+    """Make a command that lists: it gets the output options of a table."""
+    return _showing(function, [*_common("tables"), *_LIST_OPTIONS])
+
+
+def shower(function: Callable[..., Record]) -> click.Command:
+    """Make a command that shows one thing: it gets the output options of a record."""
+    return _showing(function, [*_common("records"), *_SHOW_OPTIONS])
+
+
+def action(function: Callable[..., str | int | None]) -> click.Command:
+    """Make a command that acts: it prints the text that it returns, or ends with the code."""
+
+    def run(context: Context, **params: object) -> int:
+        result = function(context, **params)
+        if isinstance(result, str):
+            context.write(result)
+            return 0
+        return result or 0
+
+    return _command(function, run, [])
+
+
+def shapes(command: click.Command) -> Shapes:
+    """Tell how a command's options are spelled and how many values each takes."""
+    found: Shapes = {}
+    for option in command.params:
+        if isinstance(option, click.Option):
+            takes = 0 if option.is_flag or option.count else option.nargs
+            found.update(dict.fromkeys([*option.opts, *option.secondary_opts], takes))
+    return found
+
+
+def _showing(function: Callable[..., Result], options: list[click.Option]) -> click.Command:
+    def run(context: Context, **params: object) -> int:
+        chosen = _options(
+            {name.removeprefix("out_"): params.pop(name) for name in list(params)
+             if name.startswith("out_")},
+            context.environ,
+        )  # fmt: skip
+        result = function(replace(context, output=chosen), **params)
+        context.write(render(result, chosen, context.screen))
+        return result.exit_code
+
+    return _command(function, run, options)
+
+
+def _command(
+    function: Callable[..., object], run: Callable[..., int], options: list[click.Option]
+) -> click.Command:
+    # Takes over the docstring, and the parameters that click's own decorators left on the function.
+    update_wrapper(run, function)
+    command = click.command(add_help_option=False)(click.pass_obj(run))
+    command.params.extend(options)
+    return command
+
+
+def _options(said: Mapping[str, object], environ: Mapping[str, str]) -> Options:
+    values = dict(said)
+    if values.pop("sort_ascending", False) and values.get("descending"):
+        raise UsageError("--sort-ascending and --sort-descending exclude each other")
+    if values["max_width"] is None:
+        values["max_width"] = _env_number(environ, "MAX_TERM_WIDTH")
+    values["fit_width"] = values["fit_width"] or bool(_env_number(environ, "FIT_WIDTH"))
+    return Options(**values)  # type: ignore[arg-type]  # click has judged the types
+
+
+def _env_number(environ: Mapping[str, str], name: str) -> int | None:
+    """Read our own variable before the one that `openstack` reads."""
+    for variable in (f"VMCTL_{name}", f"CLIFF_{name}"):
+        if value := environ.get(variable):
+            if not value.isdecimal():
+                raise UsageError(f"{variable}: {value!r} is not a number")
+            return int(value)
+    return None
+
+
+def _common(kind: str) -> list[click.Option]:
+    formats = [name for name, output in OUTPUTS.items() if getattr(output, kind)]
+    return [
+        _option("format", "-f", "--format", type=click.Choice(formats), default="table",
+                help="output format (table)"),
+        _option("columns", "-c", "--column", multiple=True, metavar="COLUMN",
+                help="show only this column; repeatable"),
+        _option("noindent", "--noindent", is_flag=True, help="json on one line"),
+        _option("max_width", "--max-width", type=int, metavar="COLUMNS",
+                help="fit tables into this width; 0 for never"),
+        _option("fit_width", "--fit-width", is_flag=True, help="fit tables to the display"),
+        _option("print_empty", "--print-empty", is_flag=True, help="draw a table without rows too"),
+    ]  # fmt: skip
+
+
+def _option(name: str, *spellings: str, **attributes: object) -> click.Option:
+    # The prefix keeps these apart from a command's own: `--long` may be both.
+    return click.Option([f"out_{name}", *spellings], **attributes)  # type: ignore[arg-type]  # keywords of click
+
+
+_LIST_OPTIONS = [
+    _option("long", "--long", is_flag=True, help="show more columns"),
+    _option("limit", "--limit", type=click.IntRange(min=0), metavar="N", help="at most N rows"),
+    _option("sort_columns", "--sort-column", multiple=True, metavar="COLUMN",
+            help="sort by this column; repeatable"),
+    _option("sort_ascending", "--sort-ascending", is_flag=True, help="smallest first (default)"),
+    _option("descending", "--sort-descending", is_flag=True, help="largest first"),
+    _option("quote", "--quote", type=click.Choice(_QUOTES), default="nonnumeric",
+            help="what csv quotes (nonnumeric)"),
+]  # fmt: skip
+
+_SHOW_OPTIONS = [
+    _option("prefix", "--prefix", default="", help="before every name in shell format")
+]

@@ -1,0 +1,48 @@
+"""Names for completion, read from what is on record: no host is asked, nothing heavy imported.
+
+A completer may import the standard library's sqlite3 and no more: it runs at every press of Tab.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+class Source(NamedTuple):
+    """Where names are on record."""
+
+    db: str
+    """A path, or a URL that a completer leaves alone."""
+    inventory: str | None
+    cache_folder: str
+
+
+if TYPE_CHECKING:
+    Completer = Callable[[Source, str], Iterable[str]]
+    Completers = Mapping[str, Completer]
+
+
+def complete_hosts(source: Source, prefix: str) -> Iterable[str]:
+    """Name the hosts of the inventory that begin so."""
+    del source, prefix
+    return ()
+
+
+def complete_shells(source: Source, prefix: str) -> Iterable[str]:
+    """Name the shells that have a completion script."""
+    del source, prefix
+    return ("bash", "fish", "zsh")
+
+
+COMPLETERS: Completers = {
+    "host": complete_hosts,
+    "shell": complete_shells,
+}
+
+OPTION_VALUES: Mapping[str, str] = {
+    "--host": "host",
+}
+"""Which completer an option's values come from, in whatever command it stands."""
