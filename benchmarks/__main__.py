@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from benchmarks import startup
+
+BENCHMARKS = (startup.main,)
+
 
 def main() -> int:
-    print("no benchmarks yet")
-    return 0
+    return max(benchmark() for benchmark in BENCHMARKS)
 
 
 if __name__ == "__main__":
