@@ -6,6 +6,9 @@ SETUP ?= .ci/setup
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
+# A plain user has no sbin on Debian, and that is where half of the tools are.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 .PHONY: help demo test test-fast check bench torture lab-up lab-down setup-build setup-lab
 
 help: ## this list
