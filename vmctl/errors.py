@@ -2,6 +2,7 @@
 
 VmctlError                 1    any expected failure
 ├── UsageError             2    the words of a command, or a file it was given, are wrong
+│   └── InventoryError     2    everything that is wrong with the inventory, at once
 ├── NotFound               1    no such server, host, flavor, …
 ├── Conflict               1    it is there already, or its state forbids this
 ├── NoValidHost            10   no host passes every filter
@@ -44,6 +45,14 @@ class UsageError(VmctlError):
     """The words of a command, or a file it was given, are wrong."""
 
     exit_code = 2
+
+
+class InventoryError(UsageError):
+    """Everything that is wrong with the inventory, each as `file:line: message`."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class NotFound(VmctlError):
