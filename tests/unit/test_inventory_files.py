@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,10 +15,15 @@ from vmctl.adapters import inventory_cache
 from vmctl.adapters.inventory import (
     check_inventory,
     find_inventory,
+    known_names,
     load_inventory,
     read_files,
     user_inventory,
 )
+from vmctl.domain.host import Host, Limits, Pool, Ratios
+from vmctl.domain.inventory import Aggregate
+from vmctl.domain.network import AddressRange, Network, Source
+from vmctl.domain.resources import Resources
 from vmctl.errors import InventoryError, UsageError
 
 TEXT = """\
@@ -48,11 +54,11 @@ def kept(home: Path) -> list[Path]:
     return sorted((home / "home/.cache/vmctl").glob("*"))
 
 
-def imported(home: Path, path: str) -> set[str]:
-    """The modules that a fresh python needs to load the inventory."""
+def imported(home: Path, call: str) -> set[str]:
+    """The modules that a fresh python needs for a call."""
     code = (
-        "import os, sys; from vmctl.adapters.inventory import load_inventory;"
-        f"load_inventory({path!r}, os.environ); print(*sys.modules)"
+        "import os, sys; from vmctl.adapters.inventory import known_names, load_inventory;"
+        f"{call}; print(*sys.modules)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -129,10 +135,10 @@ def test_a_kept_reading_gives_the_very_same_inventory(home: Path) -> None:
 def test_a_kept_reading_needs_no_yaml(home: Path) -> None:
     Path("inventory.yaml").write_text(TEXT)
 
-    assert "yaml" in imported(home, str(home / "inventory.yaml"))
-    again = imported(home, str(home / "inventory.yaml"))
+    call = f"load_inventory({str(home / 'inventory.yaml')!r}, os.environ)"
+    assert "yaml" in imported(home, call)
 
-    assert again.isdisjoint({"yaml", "ipaddress", "pathlib", "difflib"})
+    assert imported(home, call).isdisjoint({"yaml", "ipaddress", "pathlib", "difflib"})
 
 
 def test_a_kept_reading_is_ones_own_and_nobody_elses(home: Path) -> None:
@@ -181,6 +187,28 @@ def test_another_home_is_another_reading(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HOME", "/home/else")
 
     assert load_inventory("inventory.yaml", environ).host("kvm1").identity_file == "/home/else/id"
+
+
+def test_the_format_of_a_record_rises_with_the_fields_it_fills() -> None:
+    """Red here: give FORMAT its next number, and write the new fields' digest beside it."""
+    filled = (Host, Pool, Ratios, Limits, Resources, Network, Source, AddressRange, Aggregate)
+    fields = ";".join(f"{one.__name__}:{','.join(one.__slots__)}" for one in filled)
+
+    digest = hashlib.sha256(fields.encode()).hexdigest()[:12]
+
+    assert (inventory_cache.FORMAT, digest) == (1, "42354d7f3431")
+
+
+def test_names_alone_need_no_values(home: Path) -> None:
+    Path("inventory.yaml").write_text(TEXT)
+    assert known_names("inventory.yaml", {}, "hosts") == ["kvm1", "kvm2", "kvm3", "big"]
+    assert len(kept(home)) == 1
+
+    assert known_names("inventory.yaml", {}, "hosts") == ["kvm1", "kvm2", "kvm3", "big"]
+    assert known_names("inventory.yaml", {}, "networks") == ["lan"]
+    assert known_names("inventory.yaml", {}, "aggregates") == ["ssd"]
+    call = f"known_names({str(home / 'inventory.yaml')!r}, os.environ, 'hosts')"
+    assert imported(home, call).isdisjoint({"yaml", "dataclasses", "ipaddress", "pathlib"})
 
 
 def test_a_reading_of_another_format_is_read_anew(

@@ -8,10 +8,9 @@ from __future__ import annotations
 import errno
 import gc
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from vmctl.adapters.inventory_cache import Cache
-from vmctl.adapters.inventory_record import build, pack
 from vmctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,10 +52,24 @@ def load_inventory(path: str, environ: Mapping[str, str]) -> Inventory:
     kept = cache.load()
     if kept is not None:
         try:
-            return build(kept, path)
+            return _build(kept, path)
         except (AttributeError, KeyError, TypeError, ValueError):
             pass  # it is ours, yet no record that this vmctl wrote: read anew, and overwritten
     return _read(path, files, cache=cache)
+
+
+def known_names(
+    path: str, environ: Mapping[str, str], kind: Literal["hosts", "networks", "aggregates"]
+) -> list[str]:
+    """Give the names alone, as completion wants them: from a kept record it costs a fraction."""
+    kept = Cache(read_files(path), environ).load()
+    try:
+        if kept is not None:
+            return [one["name"] for one in kept[kind]]
+    except (KeyError, TypeError):
+        pass
+    inventory = load_inventory(path, environ)
+    return list(getattr(inventory, kind))
 
 
 def check_inventory(path: str, check_policy: CheckPolicy | None = None) -> Inventory:
@@ -99,6 +112,12 @@ def _content(path: str) -> bytes:
     return content
 
 
+def _build(record: Mapping[str, Any], path: str) -> Inventory:
+    from vmctl.adapters.inventory_record import build  # noqa: PLC0415 - names need no values
+
+    return build(record, path)
+
+
 def _read(
     path: str,
     files: list[tuple[str, bytes]],
@@ -107,6 +126,7 @@ def _read(
     check_policy: CheckPolicy | None = None,
 ) -> Inventory:
     from vmctl.adapters.inventory_read import read  # noqa: PLC0415 - a kept record needs no yaml
+    from vmctl.adapters.inventory_record import pack  # noqa: PLC0415 - as in _build
 
     # Half a million nodes that all live until the end: looking among them for garbage takes
     # four times as long as making them.
@@ -114,7 +134,7 @@ def _read(
     gc.disable()
     try:
         record = pack(read(files, check_policy))
-        inventory = build(record, path)
+        inventory = _build(record, path)
         if cache is not None:
             cache.save(record)
     finally:

@@ -1,7 +1,7 @@
 """The last reading of an inventory, kept so that an unchanged one costs no YAML.
 
 A record is JSON and not a pickle: reading it can run nothing. It is taken only from a regular
-file that is ours and that nobody else may write or read, and only while digest and shape agree;
+file that is ours and that nobody else may write or read, and only while digest and format agree;
 whatever else is found there counts as nothing.
 """
 
@@ -17,13 +17,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from vmctl.adapters.inventory_record import SHAPE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FORMAT = 1
-"""Rises whenever what is read from the same files, or refused in them, changes."""
+"""Rises whenever a record's shape changes, or what is read from, or refused in, the same files."""
 
 
 class Cache:
@@ -33,7 +31,7 @@ class Cache:
         where, what = hashlib.sha256(), hashlib.sha256()
         # A record holds absolute paths, made from where the files lie and from the home.
         home = os.path.expanduser("~")
-        what.update(f"{FORMAT}\0{SHAPE}\0{home}\0".encode("utf-8", "surrogateescape"))
+        what.update(f"{FORMAT}\0{home}\0".encode("utf-8", "surrogateescape"))
         for name, content in files:
             path = os.path.abspath(name).encode("utf-8", "surrogateescape")
             where.update(path + b"\0")

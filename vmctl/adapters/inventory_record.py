@@ -12,11 +12,6 @@ from vmctl.domain.resources import Resources
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SHAPE = ",".join(
-    (*Host.__slots__, *Pool.__slots__, *Network.__slots__, *Source.__slots__, *Aggregate.__slots__)
-)
-"""The fields that a record fills; a record of another shape was written by another vmctl."""
-
 
 def build(record: Mapping[str, Any], path: str) -> Inventory:
     """Give the inventory that a record describes."""
