@@ -295,6 +295,14 @@ def test_the_scheduler_section_is_kept_as_it_stands() -> None:
           weighers: {RAMWeigher: -1.5}
           host_subset_size: 3
           max_attempts: 2
+          tie: order
+          options:
+            max_load: 1.5
+            max_io_ops_per_host: 4
+            isolated_hosts: [kvm1]
+            restrict_isolated_hosts_to_isolated_images: no
+            image_properties_default_architecture: null
+            spread_label: "010"
         """
     )
 
@@ -303,6 +311,15 @@ def test_the_scheduler_section_is_kept_as_it_stands() -> None:
         "weighers": {"RAMWeigher": -1.5},
         "host_subset_size": 3,
         "max_attempts": 2,
+        "tie": "order",
+        "options": {
+            "max_load": 1.5,
+            "max_io_ops_per_host": 4,
+            "isolated_hosts": ["kvm1"],
+            "restrict_isolated_hosts_to_isolated_images": False,
+            "image_properties_default_architecture": None,
+            "spread_label": "010",
+        },
     }
 
 

@@ -129,12 +129,15 @@ def test_errors_come_in_the_order_of_files_and_lines() -> None:
 
 def test_a_policy_that_refuses_its_section_is_told_where_it_stands() -> None:
     def refuse(policy: object) -> list[str]:
-        return [f"no such filter in {policy}"]
+        return [f"scheduler.filters: no such filter in {policy}", "scheduler: no good"]
 
-    problems = problems_of("hosts: {}\nscheduler: {filters: [RamFiler]}\n", refuse)
+    problems = problems_of("scheduler:\n  max_attempts: 2\n  filters: [RamFiler]\n", refuse)
 
-    told = "scheduler: no such filter in {'filters': ['RamFiler']}"
-    assert problems == [f"inventory.yaml:2: {told}"]
+    policy = "{'max_attempts': 2, 'filters': ['RamFiler']}"
+    assert problems == [
+        "inventory.yaml:1: scheduler: no good",
+        f"inventory.yaml:3: scheduler.filters: no such filter in {policy}",
+    ]
 
 
 def test_a_policy_is_not_asked_about_a_section_that_is_not_there() -> None:

@@ -45,30 +45,35 @@ def user_inventory(environ: Mapping[str, str]) -> str:
     return os.path.join(base, "vmctl", "inventory.yaml")
 
 
-def load_inventory(path: str, environ: Mapping[str, str]) -> Inventory:
-    """Give the inventory of a file or folder; an unchanged one comes from its kept record."""
+def load_inventory(
+    path: str, cache_folder: str, check_policy: CheckPolicy | None = None
+) -> Inventory:
+    """Give the inventory of a file or folder; an unchanged one comes from its kept record.
+
+    A policy is held against its builder when the files are read; of a kept one that was done.
+    """
     files = read_files(path)
-    cache = Cache(files, environ)
+    cache = Cache(files, cache_folder)
     kept = cache.load()
     if kept is not None:
         try:
             return _build(kept, path)
         except (AttributeError, KeyError, TypeError, ValueError):
             pass  # it is ours, yet no record that this vmctl wrote: read anew, and overwritten
-    return _read(path, files, cache=cache)
+    return _read(path, files, cache=cache, check_policy=check_policy)
 
 
 def known_names(
-    path: str, environ: Mapping[str, str], kind: Literal["hosts", "networks", "aggregates"]
+    path: str, cache_folder: str, kind: Literal["hosts", "networks", "aggregates"]
 ) -> list[str]:
     """Give the names alone, as completion wants them: from a kept record it costs a fraction."""
-    kept = Cache(read_files(path), environ).load()
+    kept = Cache(read_files(path), cache_folder).load()
     try:
         if kept is not None:
             return [one["name"] for one in kept[kind]]
     except (KeyError, TypeError):
         pass
-    inventory = load_inventory(path, environ)
+    inventory = load_inventory(path, cache_folder)
     return list(getattr(inventory, kind))
 
 

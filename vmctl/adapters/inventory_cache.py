@@ -5,7 +5,7 @@ file that is ours and that nobody else may write or read, and only while digest 
 whatever else is found there counts as nothing.
 """
 
-# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH111, PTH117, PTH118, PTH123
+# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH111, PTH118, PTH123
 # pathlib's import would cost more than reading the kept record does.
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT = 1
 class Cache:
     """Where the record of one set of files is kept, and the digest that it must bear."""
 
-    def __init__(self, files: Iterable[tuple[str, bytes]], environ: Mapping[str, str]) -> None:
+    def __init__(self, files: Iterable[tuple[str, bytes]], folder: str) -> None:
         where, what = hashlib.sha256(), hashlib.sha256()
         # A record holds absolute paths, made from where the files lie and from the home.
         home = os.path.expanduser("~")
@@ -37,11 +37,8 @@ class Cache:
             where.update(path + b"\0")
             what.update(b"%s\0%d\0" % (path, len(content)))
             what.update(content)
-        base = environ.get("XDG_CACHE_HOME", "")
-        if not os.path.isabs(base):
-            base = os.path.join(home, ".cache")
-        self.folder = os.path.join(base, "vmctl")
-        self.path = os.path.join(self.folder, f"inventory-{where.hexdigest()[:16]}.json")
+        self.folder = folder
+        self.path = os.path.join(folder, f"inventory-{where.hexdigest()[:16]}.json")
         self.digest = what.hexdigest()
 
     def load(self) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from vmctl.adapters.inventory_values import (
     name,
     number,
     one_of,
+    scalar,
     text,
     verbatim,
     whole,
@@ -142,6 +143,12 @@ def weighers(node: Node) -> dict[str, float]:
     return words_to(number(positive=False), _word)(node)
 
 
+def _option(node: Node) -> object:
+    if isinstance(node, SequenceNode):
+        return [value for value, _ in listing(text)(node)]
+    return scalar(node)
+
+
 POOL: Mapping[str, Reader[Any]] = {"name": name, "default": flag, "shared": name}
 RATIOS: Mapping[str, Reader[Any]] = dict.fromkeys(("cpu", "ram", "disk"), number(positive=True))
 AMOUNTS: Mapping[str, Reader[Any]] = {
@@ -203,6 +210,8 @@ SCHEDULER: Mapping[str, Reader[Any]] = {
     "weighers": weighers,
     "host_subset_size": whole(1),
     "max_attempts": whole(1),
+    "tie": one_of("hash", "order"),
+    "options": words_to(_option, _word),
 }
 SECTIONS = ("defaults", "groups", "hosts", "networks", "aggregates", "scheduler")
 

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CheckPolicy = Callable[[Mapping[str, object]], list[str]]
-"""Says what is wrong with the scheduler's section beyond the types of its values."""
+"""Says what is wrong with the scheduler's section beyond the types of its values.
+
+A message that begins with `scheduler.KEY` is told where that key's value stands.
+"""
 
 _Sections = dict[str, list[tuple[Node, "Node | None"]]]
 
@@ -53,7 +56,8 @@ def read(
     scheduler = {key: value for key, (value, _) in settings.items()}
     if check_policy is not None and "scheduler" in keys:
         for message in check_policy(scheduler):
-            add(keys["scheduler"], f"scheduler: {message}")
+            key = message.removeprefix("scheduler.").partition(":")[0].partition(".")[0]
+            add(settings[key][1] if key in settings else keys["scheduler"], message)
     problems.raise_if_any()
     return {
         "hosts": [

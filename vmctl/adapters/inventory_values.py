@@ -122,6 +122,22 @@ def converted(convert: Callable[[str], T]) -> Reader[T]:
     return read
 
 
+def scalar(node: Node) -> str | float | bool | None:
+    """Read what a value looks like: true or false, a number, nothing, or else text.
+
+    For values whose meaning is judged elsewhere. A number with leading zeros stays text.
+    """
+    value = _scalar(node, "a single value")
+    if node.tag == PLAIN:
+        if value in NULLS:
+            return None
+        if value in BOOLS:
+            return value in TRUE
+        if _DECIMAL.fullmatch(value):
+            return float(value) if "." in value else int(value)
+    return text(node)
+
+
 name = matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "letters, digits, `.`, `_` and `-`, 63 at most")
 """Reads the name of anything."""
 
