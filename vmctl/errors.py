@@ -5,6 +5,10 @@ VmctlError                 1    any expected failure
 │   └── InventoryError     2    everything that is wrong with the inventory, at once
 ├── NotFound               1    no such server, host, flavor, …
 ├── Conflict               1    it is there already, or its state forbids this
+│   ├── ClaimLost          1    the host has no room left, or is no longer wanted, at the last look
+│   ├── NameTaken          1    a live server bears this name
+│   ├── AddressTaken       1    the address or MAC is held by another attempt
+│   └── Busy               1    another operation on this server, or its owner, is in the way
 ├── NoValidHost            10   no host passes every filter
 ├── HostError              11   a host does not answer, refuses us, or fails a command
 │   ├── HostUnreachable    11   no connection within the time limit
@@ -61,6 +65,22 @@ class NotFound(VmctlError):
 
 class Conflict(VmctlError):
     """What was asked for is there already, or a state forbids it."""
+
+
+class ClaimLost(Conflict):
+    """The chosen host cannot take the server after all: someone else was quicker."""
+
+
+class NameTaken(Conflict):
+    """A live server bears this name."""
+
+
+class AddressTaken(Conflict):
+    """The address or MAC is held by another attempt."""
+
+
+class Busy(Conflict):
+    """Another operation on this server, or the living owner of this one, is in the way."""
 
 
 class NoValidHost(VmctlError):

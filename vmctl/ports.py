@@ -1,1 +1,193 @@
 """The outside world as the services see it: one Protocol for each port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from vmctl.domain.operation import (
+        Actor,
+        Event,
+        JournalEntry,
+        Mark,
+        NewOperation,
+        Operation,
+        OperationState,
+        Token,
+    )
+    from vmctl.domain.record import (
+        Attempt,
+        AttemptState,
+        Change,
+        Claim,
+        HostRecord,
+        Judge,
+        KvmCheck,
+        NewServer,
+        Server,
+        ServerState,
+        Sighting,
+        Wanted,
+    )
+
+
+class Lease(Protocol):
+    """Proof that an operation's owner lives: the kernel or the database takes it back at death."""
+
+    @property
+    def operation(self) -> str:
+        """The operation that it is about."""
+
+    def check(self) -> None:
+        """Raise OwnershipLost unless it is still held."""
+
+
+class Leases(Protocol):
+    """Who is at work on what, as the kernel or the database knows it."""
+
+    def hold(self, operation: str) -> AbstractContextManager[Lease]:
+        """Hold the lease of an operation, before its row exists or in order to adopt it.
+
+        Raises Busy while someone else holds it.
+        """
+
+    def is_dead(self, operation: str) -> bool:
+        """Whether it is known for certain that nobody is at work on it."""
+
+
+class Store(Protocol):
+    """The operators' record; every write is one transaction that owns its time."""
+
+    def uuid(self) -> str:
+        """Name this database apart from all others: the owner that domains carry."""
+
+    def version(self) -> int:
+        """Say which numbered migration the database stands at."""
+
+    def upgrade(self) -> tuple[int, int]:
+        """Apply what migrations are missing and say from and to which version."""
+
+    def backup(self, file: Path, *, replace: bool = False) -> None:
+        """Write a whole, consistent copy while others go on working."""
+
+    # Admission, and everything that takes a token
+
+    def admit(
+        self,
+        lease: Lease,
+        new: NewOperation,
+        server: NewServer,
+        wanted: Wanted,
+        judge: Judge,
+        *,
+        event: Event | None = None,
+    ) -> Token:
+        """Write a server, its first attempt with claim and addresses, and its operation.
+
+        Judges the host's live claims once more in the same transaction. Raises ClaimLost,
+        NameTaken or AddressTaken, and then nothing was written.
+        """
+
+    def readmit(self, token: Token, wanted: Wanted, judge: Judge) -> int:
+        """Give the attempt up, its cleanup owed, for the next one, and return that one's number."""
+
+    def begin(
+        self,
+        lease: Lease,
+        new: NewOperation,
+        *,
+        expect: Collection[ServerState] = (),
+        task: str | None = None,
+        event: Event | None = None,
+    ) -> Token:
+        """Put an operation on record, if its server is in an expected state and idle.
+
+        Raises Conflict for the state and Busy for an operation in the way.
+        """
+
+    def adopt(self, lease: Lease, owner: str) -> Token:
+        """Take an unfinished operation over from an owner who is dead, as the lease proves.
+
+        Raises Conflict when it is over: whoever had the lease before has finished it.
+        """
+
+    def journal(self, token: Token, step: str, mark: Mark, detail: str = "") -> JournalEntry:
+        """Commit a mark on a step; raises OwnershipLost when the token is void."""
+
+    def change(self, token: Token, change: Change) -> None:
+        """Change what the record says of the operation's server."""
+
+    def mark_attempt(
+        self, token: Token, number: int, state: AttemptState, fault: str | None = None
+    ) -> None:
+        """Say how far an attempt went; to release one is to free its claim and addresses."""
+
+    def finish(
+        self,
+        token: Token,
+        state: OperationState,
+        *,
+        change: Change | None = None,
+        release: Collection[int] = (),
+        fault: str | None = None,
+        event: Event | None = None,
+    ) -> None:
+        """End an operation, or leave it stuck or owed; release the attempts proven gone."""
+
+    # Reading
+
+    def operation(self, word: str) -> Operation:
+        """Find the operation with this id, or with the only id that begins so."""
+
+    def operations(self, *, unfinished: bool = False, server: str = "") -> tuple[Operation, ...]:
+        """List operations by when they started."""
+
+    def journal_of(self, operation: str) -> tuple[JournalEntry, ...]:
+        """Read an operation's journal in order."""
+
+    def server(self, word: str) -> Server:
+        """Find a server by id or name; one that holds the name comes before one that failed."""
+
+    def servers(self, *, deleted: bool = False) -> tuple[Server, ...]:
+        """List servers by name."""
+
+    def attempts(self, server: str) -> tuple[Attempt, ...]:
+        """List every try to have this server on a host, in order."""
+
+    def claims(self, host: str = "") -> tuple[Claim, ...]:
+        """List all live claims, or one host's."""
+
+    def addresses(self, scope: str) -> frozenset[str]:
+        """Say which addresses are held within a scope."""
+
+    # Hosts and events
+
+    def hosts(self) -> tuple[HostRecord, ...]:
+        """List the hosts on record by name."""
+
+    def host(self, name: str) -> HostRecord:
+        """Read a host's record; one never heard of has an empty one."""
+
+    def save_samples(self, sightings: Iterable[Sighting]) -> None:
+        """Keep what a round of probes saw, in one transaction; an older look changes nothing."""
+
+    def save_kvm(self, host: str, check: KvmCheck) -> None:
+        """Keep whether KVM works on a host in its present boot."""
+
+    def enable(self, host: str, *, actor: Actor) -> None:
+        """Let servers be placed on a host again."""
+
+    def disable(self, host: str, reason: str, *, actor: Actor) -> None:
+        """Keep new servers off a host and say why."""
+
+    def record(self, event: Event) -> int:
+        """Write an event and return its id."""
+
+    def events(
+        self, *, server: str = "", host: str = "", after: int = 0, limit: int = 0
+    ) -> tuple[Event, ...]:
+        """Read events, oldest first; a limit keeps the newest ones."""
