@@ -1,0 +1,48 @@
+"""Events: who did what, when, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from vmctl.adapters.rows import as_json, event_of
+from vmctl.adapters.schema import events
+from vmctl.adapters.store.servers import rows
+
+if TYPE_CHECKING:
+    from vmctl.adapters.store.engine import Tx
+    from vmctl.domain.operation import Event
+
+
+def record(tx: Tx, event: Event) -> int:
+    """Write an event at the transaction's time and return its id."""
+    row = (
+        events.insert()
+        .values(
+            at=tx.now,
+            login=event.actor.login,
+            sudo_user=event.actor.sudo_user,
+            client=event.actor.client,
+            action=event.action,
+            result=event.result,
+            server=event.server,
+            host=event.host,
+            operation=event.operation,
+            detail=as_json(event.detail),
+        )
+        .returning(events.c.id)
+    )
+    return int(tx.connection.execute(row).scalar_one())
+
+
+def listing(tx: Tx, *, server: str, host: str, after: int, limit: int) -> tuple[Event, ...]:
+    """Read events, oldest first; a limit keeps the newest ones."""
+    query = select(events).where(events.c.id > after).order_by(events.c.id.desc())
+    if server:
+        query = query.where(events.c.server == server)
+    if host:
+        query = query.where(events.c.host == host)
+    if limit:
+        query = query.limit(limit)
+    return tuple(map(event_of, reversed(rows(tx, query))))

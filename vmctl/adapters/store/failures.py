@@ -1,0 +1,112 @@
+"""What a database fails with, said in our own words."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from vmctl.errors import AddressTaken, Busy, Conflict, NameTaken, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vmctl.adapters.location import Location
+
+_RESTORE = "keep the file as it is and bring a backup back: vmctl db restore FILE"
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: (
+        "is locked by another process",
+        "try again; fuser or lsof names who holds the file",
+    ),
+    sqlite3.SQLITE_LOCKED: ("is locked by another process", "try again"),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _RESTORE),
+    sqlite3.SQLITE_NOTADB: ("is no SQLite database", _RESTORE),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "look at the rights of the file and its folder"),
+    sqlite3.SQLITE_READONLY: ("cannot be written", "look at the rights of the file and its folder"),
+    sqlite3.SQLITE_PERM: ("cannot be opened", "look at the rights of the file and its folder"),
+    sqlite3.SQLITE_FULL: (
+        "cannot grow: the disk is full; nothing of this transaction was written",
+        "make room on its disk and try again",
+    ),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written: its disk fails", "look at the kernel's log"),
+}
+_UNREACHABLE = "is the server up, and does psql reach it with the same URL?"
+# By SQLSTATE, the longest prefix first.
+_POSTGRES = (
+    ("55P03", "is locked by another process", "try again; pg_locks says who holds it"),
+    ("57014", "took longer than this command may wait", "try again; pg_stat_activity says why"),
+    ("40", "had several commands in each other's way; nothing was written", "try again"),
+    ("28", "refuses the login", "see ~/.pgpass, PGPASSFILE, pg_service.conf and pg_hba.conf"),
+    ("3D", "does not exist", "createdb makes one"),
+    ("42501", "does not grant what vmctl needs", "its user needs to own the database's schema"),
+    ("53100", "cannot grow: the disk is full; nothing was written", "make room on its disk"),
+    ("53", "has no room for another connection", "raise max_connections, or try again"),
+    ("57P", "is shutting down or starting", "try again"),
+    ("08", "lost the connection", _UNREACHABLE),
+)
+
+
+# By the columns as SQLite names them, and by PostgreSQL's name of the constraint. These are met
+# only where two PostgreSQL transactions passed the look before the write at the same time.
+_TAKEN: Mapping[str, tuple[type[Conflict], str]] = {
+    "servers.name": (NameTaken, "a server of this name is being created elsewhere"),
+    "nics.mac": (AddressTaken, "the MAC was just given to another server"),
+    "addresses.scope, addresses.address": (
+        AddressTaken,
+        "the address was just given to another server",
+    ),
+    "operations.server": (Busy, "another operation on this server has just begun"),
+}
+_TAKEN_BY_CONSTRAINT = {
+    "servers_live_name": "servers.name",
+    "nics_mac": "nics.mac",
+    "addresses_pkey": "addresses.scope, addresses.address",
+    "operations_one_per_server": "operations.server",
+}
+
+
+@contextmanager
+def ours(location: Location, *more: type[Exception]) -> Iterator[None]:
+    """Let nothing of SQLAlchemy's or a driver's out but as an error of ours."""
+    foreign: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, *more)
+    try:
+        yield
+    except IntegrityError as error:
+        kind, what = _TAKEN.get(_constraint(error), (StateError, ""))
+        if not what:
+            what = f"the database {location} refuses: {_first_line(error.orig or error)}"
+        raise kind(what) from error
+    except foreign as error:
+        what, hint = _said(error)
+        raise StateError(f"the database {location} {what}", hint=hint) from error
+
+
+def _constraint(error: IntegrityError) -> str:
+    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if name is not None:
+        return _TAKEN_BY_CONSTRAINT.get(name, "")
+    return str(error.orig).removeprefix("UNIQUE constraint failed: ")
+
+
+def _said(error: Exception) -> tuple[str, str | None]:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(cause, sqlite3.Error):
+        # The low byte is the class of the failure, the rest only tells kinds of it apart.
+        known = _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        return known or (f"refuses: {_first_line(cause)}", None)
+    state: str | None = getattr(cause, "sqlstate", None)
+    if state is not None:
+        for prefix, what, hint in _POSTGRES:
+            if state.startswith(prefix):
+                return f"{what} ({_first_line(cause)})", hint
+        return f"refuses: {_first_line(cause)}", None
+    if isinstance(error, ArgumentError):
+        return "is not named by a URL that can be read", "postgresql://USER@HOST/DATABASE"
+    return f"does not answer: {_first_line(cause)}", _UNREACHABLE
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,88 @@
+"""Servers with their attempts, claims and addresses: reading them, and changing a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, func, or_, select, update
+
+from vmctl.adapters.rows import attempts_of, by_name, claim_of, nics_of, server_of, the_one
+from vmctl.adapters.schema import addresses, attempts, claims, nics, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import ColumnElement
+
+    from vmctl.adapters.rows import Nics
+    from vmctl.adapters.store.engine import Tx
+    from vmctl.domain.record import Attempt, Change, Claim, Server
+
+
+def rows(tx: Tx, query: Select[Any]) -> list[Mapping[str, Any]]:
+    """Read the rows that a query finds, by their columns' names."""
+    return [dict(row) for row in tx.connection.execute(query).mappings()]
+
+
+def listing(tx: Tx, *, deleted: bool) -> tuple[Server, ...]:
+    """List servers by name, those that were deleted only on request."""
+    query = select(servers)
+    if not deleted:
+        query = query.where(servers.c.deleted.is_(None))
+    cards = _nics(tx)
+    return by_name(server_of(row, cards) for row in rows(tx, query))
+
+
+def find(tx: Tx, word: str) -> Server:
+    """Find the server that a word means: an id, of a deleted one too, or a live one's name."""
+    named = (servers.c.name == word) & servers.c.deleted.is_(None)
+    found = rows(tx, select(servers).where(or_(servers.c.id == word, named)))
+    cards = _nics(tx, nics.c.server.in_([row["id"] for row in found]))
+    return the_one(word, by_name(server_of(row, cards) for row in found))
+
+
+def attempts_at(tx: Tx, server: str) -> tuple[Attempt, ...]:
+    """List the attempts of one server."""
+    return attempts_of(
+        rows(tx, select(attempts).where(attempts.c.server == server)),
+        rows(tx, select(claims).where(claims.c.server == server)),
+        _nics(tx, nics.c.server == server),
+    )
+
+
+def claims_on(tx: Tx, host: str) -> tuple[Claim, ...]:
+    """List the live claims on a host, or on all of them, in a stable order."""
+    query = select(claims)
+    if host:
+        query = query.where(claims.c.host == host)
+    found = map(claim_of, rows(tx, query))
+    return tuple(sorted(found, key=lambda claim: (claim.server, claim.number, claim.pool)))
+
+
+def addresses_in(tx: Tx, scope: str) -> frozenset[str]:
+    """Say which addresses are held within a scope."""
+    query = select(addresses.c.address).where(addresses.c.scope == scope)
+    return frozenset(tx.connection.execute(query).scalars())
+
+
+def change(tx: Tx, server: str | None, change: Change) -> None:
+    """Change what the record says of a server; what a change leaves None stays."""
+    values: dict[str, Any] = {"task": change.task, "updated": tx.now}
+    for name in ("state", "power", "host", "fault"):
+        value = getattr(change, name)
+        if value is not None:
+            values[name] = value
+    if change.launched:
+        values["launched"] = func.coalesce(servers.c.launched, tx.now)
+    if change.deleted:
+        values["deleted"] = func.coalesce(servers.c.deleted, tx.now)
+    tx.connection.execute(update(servers).where(servers.c.id == server).values(values))
+
+
+def _nics(tx: Tx, which: ColumnElement[bool] | None = None) -> Nics:
+    cards, held = select(nics), select(addresses)
+    if which is not None:
+        cards = cards.where(which)
+        chosen = select(nics.c.server).where(which)
+        held = held.where(addresses.c.server.in_(chosen))
+    return nics_of(rows(tx, cards), rows(tx, held))
