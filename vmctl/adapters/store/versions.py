@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, select, text, update
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from vmctl.adapters.schema import meta
 from vmctl.errors import StateError
@@ -19,20 +20,33 @@ if TYPE_CHECKING:
     from vmctl.adapters.migrations import Migration
     from vmctl.adapters.store.engine import Tx
 
+# Whether there is our first table, and whether there is anything else. Reflection would tell as
+# well, at the price of all else that a command does. A team's PostgreSQL may hold others' tables.
+_TABLES = {
+    "sqlite": "SELECT count(*) FILTER (WHERE name = 'meta'), count(*) FROM sqlite_master",
+    # Not by to_regclass: it may answer from what this session knew before it waited for a lock.
+    "postgresql": "SELECT count(*), 0 FROM pg_catalog.pg_class "
+    "WHERE relname = 'meta' AND relkind = 'r' AND pg_catalog.pg_table_is_visible(oid)",
+}
 _MIGRATING = 0x766D63746C  # "vmctl": the key of an advisory lock
 
 
 def version_of(connection: Connection) -> int | None:
     """Say at which version a database stands; None for an empty one."""
-    tables = inspect(connection)
-    if tables.has_table("meta"):
-        columns = {column["name"] for column in tables.get_columns("meta")}
-        if columns >= {"uuid", "version"}:
-            return connection.execute(select(meta.c.version)).scalar_one_or_none()
-    elif connection.dialect.name != "sqlite" or not tables.get_table_names():
-        # A team's PostgreSQL may hold tables of others beside ours.
-        return None
-    raise StateError(
+    ours, others = connection.execute(text(_TABLES[connection.dialect.name])).one()
+    if ours:
+        try:
+            query = select(meta.c.version).where(meta.c.uuid != "")
+            return int(connection.execute(query).scalar_one())
+        except (DBAPIError, NoResultFound) as error:
+            raise _foreign() from error
+    if others:
+        raise _foreign()
+    return None
+
+
+def _foreign() -> StateError:
+    return StateError(
         "the database holds something else than vmctl's state", hint="name another one with --db"
     )
 

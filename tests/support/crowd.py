@@ -1,0 +1,126 @@
+"""Many real processes on one database: `python -m tests.support.crowd DEED DATABASE COUNT [WORD]`.
+
+One process imports everything and forks the crowd, which waits until all are there. What became
+of each is a line on stdout: a result, or the name of the error.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from typing import TYPE_CHECKING
+
+from tests.support.stores import a_nic, a_wanted, admit, anything_fits, begin, room_for
+from vmctl.adapters.leases import open_leases
+from vmctl.adapters.store import SqlStore, open_store
+from vmctl.domain.operation import Mark, OperationState
+from vmctl.domain.record import Sighting
+from vmctl.errors import VmctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLACE = 512
+
+
+def places(store: SqlStore, number: int, word: str) -> str:
+    """Want one of so many places on one host."""
+    judge = room_for(int(word) * PLACE, need=PLACE)
+    admit(store, open_leases(store.location), f"web-{number}", a_wanted("kvm1", PLACE), judge)
+    return "won"
+
+
+def one_name(store: SqlStore, number: int, word: str) -> str:
+    """Want the same name, each on a host of its own."""
+    admit(store, open_leases(store.location), word, a_wanted(f"kvm{number}"), anything_fits)
+    return "won"
+
+
+def one_address(store: SqlStore, number: int, word: str) -> str:
+    """Want the same address, each on a host of its own."""
+    wanted = a_wanted(f"kvm{number}", nics=(a_nic(word),))
+    admit(store, open_leases(store.location), f"web-{number}", wanted, anything_fits)
+    return "won"
+
+
+def one_server(store: SqlStore, number: int, word: str) -> str:
+    """Want to be the one at work on a server."""
+    del number
+    begin(store, open_leases(store.location), "server-stop", word)
+    return "won"
+
+
+def recover(store: SqlStore, number: int, word: str) -> str:
+    """Lock, re-read, act."""
+    with open_leases(store.location).hold(word) as lease:
+        token = store.adopt(lease, f"recoverer {number}")
+        store.journal(token, f"by-{number}", Mark.UNDONE)
+        store.finish(token, OperationState.UNWOUND, release=[1])
+    return "recovered"
+
+
+def mixed(store: SqlStore, number: int, word: str) -> str:
+    """Save samples of all hosts in any order while others admit and release."""
+    leases = open_leases(store.location)
+    for turn in range(int(word)):
+        hosts = [f"kvm{index}" for index in range(20)]
+        random.shuffle(hosts)
+        store.save_samples(
+            Sighting(host=host, at=turn, sample={} if random.random() < 0.5 else None)
+            for host in hosts
+        )
+        nics = tuple(a_nic(f"192.0.2.{index}") for index in random.sample(range(1, 9), 3))
+        wanted = a_wanted(random.choice(hosts), nics=nics)
+        try:
+            token = admit(store, leases, f"web-{number}-{turn}", wanted)
+        except VmctlError as error:
+            if error.code != "AddressTaken":
+                raise
+        else:
+            store.finish(token, OperationState.UNWOUND, release=[1])
+    return "done"
+
+
+def name_of(store: SqlStore, number: int, word: str) -> str:
+    """Use a database for the first time, and say which one it is."""
+    del number, word
+    return store.uuid()
+
+
+DEEDS: dict[str, Callable[[SqlStore, int, str], str]] = {
+    deed.__name__: deed
+    for deed in (places, one_name, one_address, one_server, recover, mixed, name_of)
+}
+
+
+def main(deed: str, database: str, count: str, word: str = "") -> None:
+    crowd = int(count)
+    gate, opened = os.pipe()
+    read, write = os.pipe()
+    for number in range(crowd):
+        if os.fork() == 0:
+            os.close(opened)
+            os.read(gate, 1)  # ends for all of them at once, when the parent closes its end
+            os.write(write, f"{_outcome(DEEDS[deed], database, number, word)}\n".encode())
+            os._exit(0)
+    os.close(write)
+    os.close(opened)
+    with os.fdopen(read) as outcomes:
+        sys.stdout.write(outcomes.read())
+
+
+def _outcome(
+    deed: Callable[[SqlStore, int, str], str], database: str, number: int, word: str
+) -> str:
+    try:
+        with open_store(database, busy=60) as store:
+            return deed(store, number, word)
+    except VmctlError as error:
+        return error.code if error.code != "StateError" else f"StateError: {error}"
+    except Exception as error:  # noqa: BLE001 # the outcome of a process, whatever it is
+        return f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
