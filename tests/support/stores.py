@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +12,28 @@ import pytest
 from tests.support import postgres as server
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.store import SqlStore, open_store
-from vmctl.domain.operation import Actor, NewOperation, Token
-from vmctl.domain.record import Claim, HostRecord, NewServer, Nic, Wanted
+from vmctl.domain.operation import (
+    Actor,
+    Event,
+    Mark,
+    NewOperation,
+    OperationState,
+    Token,
+)
+from vmctl.domain.record import (
+    AttemptState,
+    Change,
+    Claim,
+    HostRecord,
+    KvmCheck,
+    NewServer,
+    Nic,
+    Power,
+    ServerState,
+    Sighting,
+    Wanted,
+)
+from vmctl.errors import NameTaken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +141,77 @@ def begin(store: Store, leases: Leases, kind: str, server: str | None) -> Token:
     """Begin an operation whose owner is gone as soon as this returns."""
     with leases.hold(str(uuid.uuid4())) as lease:
         return store.begin(lease, a_new(kind, server))
+
+
+def populate(store: Store, leases: Leases, clock: Clock, seed: int, turns: int = 40) -> None:
+    """Fill a store with a little of everything, the same for the same seed."""
+    luck = random.Random(seed)
+    hosts = [f"kvm{number}" for number in range(5)]
+    for turn in range(turns):
+        clock.tick(luck.random() * 100)
+        host = luck.choice(hosts)
+        match luck.randrange(8):
+            case 0:
+                sample = {"cores": luck.randrange(64), "name": "h\u00e4\0\udcff", "psi": None}
+                sighting = Sighting(host=host, at=clock.now, sample=sample, boot=str(turn))
+                failed = Sighting(host=luck.choice(hosts), at=clock.now, error="no route\0 to host")
+                store.save_samples(luck.sample([sighting, failed], luck.randrange(1, 3)))
+            case 1:
+                store.disable(host, f"reason {turn}", actor=ACTOR)
+            case 2:
+                store.enable(host, actor=replace(ACTOR, sudo_user="bob"))
+            case 3:
+                alive = luck.random() < 0.5
+                store.save_kvm(host, KvmCheck(alive=alive, boot=str(turn), at=clock.now))
+            case _:
+                _one_server(store, leases, luck, turn, hosts)
+
+
+def _one_server(
+    store: Store, leases: Leases, luck: random.Random, turn: int, hosts: list[str]
+) -> None:
+    def wanted(offset: int) -> Wanted:
+        nics = tuple(
+            Nic(
+                network=f"net{position}",
+                scope=f"net{position}",
+                mac=f"52:54:00:{offset:02x}:{turn:02x}:{position:02x}",
+                addresses=(f"10.{position}.{offset}.{turn}", f"fd00:{position}:{offset}::{turn:x}")[
+                    : luck.randrange(3)
+                ],
+            )
+            for position in range(luck.randrange(3))
+        )
+        return replace(
+            a_wanted(luck.choice(hosts), luck.randrange(1, 9) * 256, nics),
+            pool=luck.choice(["", "fast"]),
+        )
+
+    name = luck.choice([f"web-{turn}", "again", "Z\u00e9ro"])
+    identity = f"00000000-0000-4000-8000-{luck.randrange(16**12):012x}"
+    spec = {"flavor": {"name": "m1.tiny", "n": turn}, "tags": [luck.random(), None, True]}
+    with leases.hold(f"op-{turn}") as lease:
+        try:
+            server = NewServer(id=identity, name=name, project="p", spec=spec)
+            token = store.admit(lease, a_new(), server, wanted(1), anything_fits)
+        except NameTaken:
+            return
+    store.journal(token, "define", Mark.STARTED)
+    if luck.random() < 0.3:
+        store.mark_attempt(token, 1, AttemptState.BEGUN, "it hung \0")
+        store.readmit(token, wanted(2), anything_fits)
+    failed = Change(state=ServerState.ERROR, fault="no disk \udcff")
+    runs = Change(state=ServerState.ACTIVE, power=Power.RUNNING, launched=True)
+    gone = Change(state=ServerState.DELETED, deleted=True)
+    event = Event(actor=ACTOR, action="server-create", result="?", server=identity)
+    match luck.randrange(5):
+        case 0:
+            store.finish(token, OperationState.UNWOUND, change=failed, release=[1, 2])
+        case 1:
+            store.finish(token, OperationState.STUCK, change=failed, fault="busy", event=event)
+        case 2:
+            store.finish(token, OperationState.DONE, change=runs, event=event)
+        case 3:
+            store.finish(token, OperationState.DONE, change=gone, release=[1])
+        case _:
+            store.journal(token, "define", Mark.DONE, "as it should")
