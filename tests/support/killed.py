@@ -83,7 +83,7 @@ def empty(database: str) -> None:
     if not isinstance(location, PostgresUrl):
         shutil.rmtree(Path(database).parent, ignore_errors=True)
         return
-    import psycopg  # noqa: PLC0415
+    import psycopg
 
     url = location.url.replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as connection:

@@ -103,7 +103,7 @@ class Postgres:
         self.execute("CREATE SCHEMA public", database)
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
-        import psycopg  # noqa: PLC0415
+        import psycopg
 
         with psycopg.connect(
             host=str(self.folder), dbname=database, user="vmctl", autocommit=True
@@ -118,7 +118,7 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait(self) -> None:
-        import psycopg  # noqa: PLC0415
+        import psycopg
 
         assert self._process is not None
         deadline = time.monotonic() + 30

@@ -69,14 +69,14 @@ def host(db: sqlite3.Connection, name: str) -> HostRecord:
     found = _hosts(db, name)
     if found:
         return found[0]
-    from vmctl.domain.record import HostRecord  # noqa: PLC0415
+    from vmctl.domain.record import HostRecord
 
     return HostRecord(name=name)
 
 
 def _hosts(db: sqlite3.Connection, name: str | None) -> tuple[HostRecord, ...]:
     # Completion, which needs names alone, does not pay for the values' classes.
-    from vmctl.adapters.rows import host_of, used_of  # noqa: PLC0415
+    from vmctl.adapters.rows import host_of, used_of
 
     used = used_of(_rows(db, _USED, name=name))
     rows = _rows(db, _HOSTS, name=name)
@@ -85,7 +85,7 @@ def _hosts(db: sqlite3.Connection, name: str | None) -> tuple[HostRecord, ...]:
 
 def servers(db: sqlite3.Connection, *, deleted: bool = False) -> tuple[Server, ...]:
     """List servers by name, those that were deleted only on request."""
-    from vmctl.adapters.rows import by_name, nics_of, server_of  # noqa: PLC0415
+    from vmctl.adapters.rows import by_name, nics_of, server_of
 
     cards = nics_of(_rows(db, "SELECT * FROM nics"), _rows(db, "SELECT * FROM addresses"))
     return by_name(server_of(row, cards) for row in _rows(db, _SERVERS, deleted=deleted))
@@ -93,7 +93,7 @@ def servers(db: sqlite3.Connection, *, deleted: bool = False) -> tuple[Server, .
 
 def server(db: sqlite3.Connection, word: str) -> Server:
     """Find a server by id or name; one that holds the name comes before one that failed."""
-    from vmctl.adapters.rows import by_name, server_of, the_one  # noqa: PLC0415
+    from vmctl.adapters.rows import by_name, server_of, the_one
 
     found = _rows(db, _SERVER, word=word)
     return the_one(word, by_name(server_of(row, _nics(db, row["id"])) for row in found))
@@ -101,7 +101,7 @@ def server(db: sqlite3.Connection, word: str) -> Server:
 
 def attempts(db: sqlite3.Connection, server: str) -> tuple[Attempt, ...]:
     """List every try to have this server on a host, in order."""
-    from vmctl.adapters.rows import attempts_of  # noqa: PLC0415
+    from vmctl.adapters.rows import attempts_of
 
     return attempts_of(
         _rows(db, "SELECT * FROM attempts WHERE server = :server", server=server),
@@ -111,7 +111,7 @@ def attempts(db: sqlite3.Connection, server: str) -> tuple[Attempt, ...]:
 
 
 def _nics(db: sqlite3.Connection, server: str) -> Any:
-    from vmctl.adapters.rows import nics_of  # noqa: PLC0415
+    from vmctl.adapters.rows import nics_of
 
     return nics_of(
         _rows(db, "SELECT * FROM nics WHERE server = :server", server=server),

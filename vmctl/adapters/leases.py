@@ -167,7 +167,7 @@ class AdvisoryLeases:
     def _connected(self) -> Any:
         if self._session is None or self._session.closed:
             # Only here: beside SQLite, leases cost nothing to import.
-            from vmctl.adapters.store.engine import session  # noqa: PLC0415
+            from vmctl.adapters.store.engine import session
 
             self._session = session(self._location)
         return self._session
@@ -178,9 +178,9 @@ class AdvisoryLeases:
             self._session = None
 
     def _ask(self, session: Any, query: str, operation: str) -> bool:
-        import psycopg  # noqa: PLC0415
+        import psycopg
 
-        from vmctl.adapters.store.failures import ours  # noqa: PLC0415
+        from vmctl.adapters.store.failures import ours
 
         with ours(self._location, psycopg.Error):
             return bool(session.execute(query, (_key(operation),)).fetchone()[0])

@@ -73,7 +73,7 @@ class Inventory:
         return tuple(one for one in self.aggregates.values() if host in one.hosts)
 
     def _nearest(self, name: str, known: Iterable[str]) -> str:
-        from difflib import get_close_matches  # noqa: PLC0415 - only a failure pays for it
+        from difflib import get_close_matches
 
         close = get_close_matches(name, known, n=3)
         if close:
