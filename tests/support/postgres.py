@@ -94,22 +94,21 @@ class Postgres:
 
     def empty(self, database: str) -> None:
         """End all sessions of a database and drop all that is in it."""
+        # Without a server's wait for their end, what they had locked could not be dropped.
         self.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "WHERE datname = current_database() AND pid <> pg_backend_pid();"
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
             database,
         )
-        self.execute("DROP SCHEMA public CASCADE", database)
-        self.execute("CREATE SCHEMA public", database)
 
-    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+    def execute(self, statement: str, database: str = "postgres") -> None:
         import psycopg
 
         with psycopg.connect(
             host=str(self.folder), dbname=database, user="vmctl", autocommit=True
         ) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+            connection.execute(statement.encode())
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -33,14 +33,12 @@ _SQLITE = {
     ),
     sqlite3.SQLITE_IOERR: ("cannot be read or written: its disk fails", "look at the kernel's log"),
 }
-_UNREACHABLE = "is the server up, and does psql reach it with the same URL?"
-# By SQLSTATE, the longest prefix first.
+_UNREACHABLE = "see whether psql reaches it with the same URL; passwords belong into ~/.pgpass"
+# By the beginning of SQLSTATE, the longer one first; what fails before there is a session has none.
 _POSTGRES = (
     ("55P03", "is locked by another process", "try again; pg_locks says who holds it"),
     ("57014", "took longer than this command may wait", "try again; pg_stat_activity says why"),
     ("40", "had several commands in each other's way; nothing was written", "try again"),
-    ("28", "refuses the login", "see ~/.pgpass, PGPASSFILE, pg_service.conf and pg_hba.conf"),
-    ("3D", "does not exist", "createdb makes one"),
     ("42501", "does not grant what vmctl needs", "its user needs to own the database's schema"),
     ("53100", "cannot grow: the disk is full; nothing was written", "make room on its disk"),
     ("53", "has no room for another connection", "raise max_connections, or try again"),
