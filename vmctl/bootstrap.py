@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vmctl.adapters.location import Location
+    from vmctl.adapters.store import SqlStore
     from vmctl.config import Config
+    from vmctl.domain.inventory import Inventory
+    from vmctl.domain.operation import Actor
+    from vmctl.domain.record import HostRecord
 
 
 class App:
@@ -17,9 +27,104 @@ class App:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._ends: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """Give back what was opened; the frame calls it at the end of every run."""
+        while self._ends:
+            self._ends.pop()()
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The hosts and networks that the operators wrote down."""
+        from vmctl.adapters.inventory import load_inventory
+
+        return load_inventory(self.inventory_path, self.config.cache_folder)
+
+    @property
+    def inventory_path(self) -> str:
+        """The file or folder that the inventory is read from."""
+        from vmctl.adapters.inventory import find_inventory
+
+        return self.config.inventory or find_inventory(None, os.environ)
+
+    def check_inventory(self) -> Inventory:
+        """Read the inventory anew, never from what was kept of an earlier reading."""
+        from vmctl.adapters.inventory import check_inventory
+
+        return check_inventory(self.inventory_path)
+
+    def init_inventory(self, path: str | None) -> tuple[str, str]:
+        """Write a first inventory, to the operator's own folder if no path is given.
+
+        Returns where it is and what stands in it.
+        """
+        from vmctl.adapters.inventory import user_inventory
+        from vmctl.adapters.inventory_init import init_inventory
+
+        where = path or user_inventory(os.environ)
+        return where, init_inventory(where)
+
+    @property
+    def location(self) -> Location:
+        """Where the database is."""
+        from vmctl.adapters.location import parse_location
+
+        return parse_location(self.config.db)
+
+    @cached_property
+    def store(self) -> SqlStore:
+        """The operators' record, made on first use."""
+        return self._open_store(any_version=False)
+
+    @cached_property
+    def store_of_any_version(self) -> SqlStore:
+        """The same where an older version will do: to tell it, to upgrade it, to copy it."""
+        return self._open_store(any_version=True)
+
+    def _open_store(self, *, any_version: bool) -> SqlStore:
+        from vmctl.adapters.store import open_store
+
+        store = open_store(self.location, any_version=any_version)
+        self._ends.append(store.close)
+        return store
+
+    @property
+    def latest_version(self) -> int:
+        """The version of the tables that this vmctl works with."""
+        from vmctl.adapters.migrations import MIGRATIONS
+
+        return len(MIGRATIONS)
+
+    def restore(self, file: Path) -> Path | None:
+        """Put a backup in the place of the database and say where the replaced one is kept."""
+        from vmctl.adapters.store import restore
+
+        return restore(self.location, file)
+
+    def host_records(self) -> dict[str, HostRecord]:
+        """Read what is on record about every host, the quick way where there is one."""
+        from vmctl.adapters import fastread
+        from vmctl.adapters.location import SqliteFile
+        from vmctl.errors import StateError
+
+        location = self.location
+        if isinstance(location, SqliteFile):
+            if not location.path.exists():
+                return {}
+            try:
+                with fastread.reading(location.path) as db:
+                    return {one.name: one for one in fastread.hosts(db)}
+            except StateError:
+                pass  # the store tells what is wrong, or mends it
+        return {one.name: one for one in self.store.hosts()}
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who gives this command."""
+        from vmctl.adapters.whoami import actor
+
+        return actor(os.environ)
 
 
 def build(config: Config) -> App:

@@ -10,9 +10,19 @@ from vmctl.cli.grammar import Command, Commands
 # One line for each, however long: it is read as a table.
 # ruff: noqa: E501
 COMMANDS: Commands = {
+    "aggregate list": Command("vmctl.cli.zone", "aggregate_list", "list the aggregates of hosts"),
+    "aggregate show": Command("vmctl.cli.zone", "aggregate_show", "show an aggregate", names=("aggregate",)),
+    "availability zone list": Command("vmctl.cli.zone", "availability_zone_list", "list the availability zones"),
     "command list": Command("vmctl.cli.basics", "command_list", "list the commands"),
     "complete": Command("vmctl.cli.completion", "complete", "list what may follow", plain=True, hidden=True),
     "completion": Command("vmctl.cli.completion", "script", "print a shell's completion script", names=("shell",), plain=True),
+    "db backup": Command("vmctl.cli.db", "db_backup", "copy the database into a file"),
+    "db restore": Command("vmctl.cli.db", "db_restore", "put a backup in the place of the database"),
+    "db upgrade": Command("vmctl.cli.db", "db_upgrade", "bring an older database up to date"),
+    "db version": Command("vmctl.cli.db", "db_version", "show which database it is and its version"),
     "help": Command("vmctl.cli.help", "help_words", "show help for words, exit-codes or environment", plain=True),
+    "init": Command("vmctl.cli.inventory", "init", "write a first inventory"),
+    "inventory show": Command("vmctl.cli.inventory", "inventory_show", "show the inventory after its defaults"),
+    "inventory validate": Command("vmctl.cli.inventory", "inventory_validate", "tell what is wrong with the inventory"),
     "version": Command("vmctl.cli.help", "version", "print the version", plain=True),
 }  # fmt: skip

@@ -5,7 +5,7 @@ A completer may import the standard library's sqlite3 and no more: it runs at ev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +27,27 @@ if TYPE_CHECKING:
 
 def complete_hosts(source: Source, prefix: str) -> Iterable[str]:
     """Name the hosts of the inventory that begin so."""
-    del source, prefix
-    return ()
+    return _named(source, prefix, "hosts")
+
+
+def complete_aggregates(source: Source, prefix: str) -> Iterable[str]:
+    """Name the aggregates of the inventory that begin so."""
+    return _named(source, prefix, "aggregates")
+
+
+def _named(
+    source: Source, prefix: str, kind: Literal["hosts", "networks", "aggregates"]
+) -> Iterable[str]:
+    from vmctl.adapters.inventory import known_names
+    from vmctl.errors import UsageError
+
+    if source.inventory is None:
+        return ()
+    try:
+        names = known_names(source.inventory, source.cache_folder, kind)
+    except UsageError:
+        return ()  # a broken inventory is told by the command, not by a press of Tab
+    return [name for name in names if name.startswith(prefix)]
 
 
 def complete_shells(source: Source, prefix: str) -> Iterable[str]:
@@ -38,6 +57,7 @@ def complete_shells(source: Source, prefix: str) -> Iterable[str]:
 
 
 COMPLETERS: Completers = {
+    "aggregate": complete_aggregates,
     "host": complete_hosts,
     "shell": complete_shells,
 }
