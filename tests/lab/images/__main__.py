@@ -1,12 +1,12 @@
-"""`python -m tests.lab.images small [--cache DIR]`: builds if need be, prints the path."""
+"""`python -m tests.lab.images small|debian [--cache DIR]`: prints the path."""
 
 import argparse
 import os
 from pathlib import Path
 
-from tests.lab.images import small_guest
+from tests.lab.images import debian_guest, small_guest
 
-BUILDERS = {"small": small_guest}
+BUILDERS = {"small": small_guest, "debian": debian_guest}
 
 
 def main() -> None:
