@@ -73,6 +73,14 @@ class Guest:
             raise RuntimeError(f"{command}: {answer}")
         return answer["return"]
 
+    def agent_ends(self, command: str, **arguments: Any) -> None:
+        """Tells the guest agent to do what it will not live to answer."""
+        with _talk(self.folder / "agent") as (stream, _):
+            request = {"execute": command, "arguments": arguments}
+            stream.write(json.dumps(request).encode() + b"\n")
+            stream.flush()
+            self.process.wait(20)
+
     def type_and_read(self, typed: str, wanted: str, seconds: float) -> str:
         """What the serial console says from the moment `typed` is sent until `wanted` is in it."""
         with _talk(self.folder / "serial") as (stream, line):

@@ -48,15 +48,16 @@ SCRIPTS = {
     "/etc/profile": 0o644,
     "/usr/bin/cloud-init": 0o755,
     "/usr/sbin/chpasswd": 0o755,
-    "/usr/sbin/shutdown": 0o755,
+    "/sbin/shutdown": 0o755,
 }
+ENDINGS = ("reboot", "poweroff", "halt")
 TEXTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/home/guest:/bin/sh\n",
     "/etc/group": "root:x:0:\nguest:x:1000:\n",
     "/etc/shells": "/bin/sh\n",
     "/etc/issue": "vmctl lab guest, \\l\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
-    "/etc/acpi/PWRF/00000080": "#!/bin/sh\npoweroff\n",
+    "/etc/acpi/PWRF/00000080": "#!/bin/sh\nexec /sbin/poweroff\n",
 }
 
 
@@ -114,15 +115,17 @@ def _add_base(archive: Archive) -> None:
     archive.file("/etc/shadow", b"root::19000:0:99999:7:::\nguest:*:19000:0:99999:7:::\n", 0o600)
     for path, mode in SCRIPTS.items():
         archive.file(path, (HERE / "guest" / Path(path).name).read_bytes(), mode)
+    for action in ENDINGS:
+        archive.file(f"/sbin/{action}", (HERE / "guest/power").read_bytes(), 0o755)
 
 
 def _add_programs(archive: Archive, folder: Path, root: Path) -> None:
     archive.file("/bin/busybox", Path("/bin/busybox").read_bytes(), 0o755)
     archive.link("/init", "bin/busybox")
     for applet in run("/bin/busybox", "--list").split():
-        if applet != "busybox":
+        if applet not in {"busybox", *ENDINGS}:
             archive.link(f"/bin/{applet}", "busybox")
-    for applet in ("init", "getty", "modprobe", "reboot", "poweroff", "halt"):
+    for applet in ("init", "getty", "modprobe"):
         archive.link(f"/sbin/{applet}", "../bin/busybox")
     tool = folder / "seedtool"
     run("gcc", "-Os", "-s", "-o", tool, HERE / "guest" / "seedtool.c")
