@@ -79,6 +79,12 @@ def test_ten_processes_make_one_database(db: str) -> None:
         assert outcomes == {store.uuid(): 10}
 
 
+def test_no_first_use_of_many_at_once_fails(tmp_path: Path) -> None:
+    outcomes = crowd("first_uses", str(tmp_path / "state.db"), 12, str(tmp_path))
+
+    assert outcomes == {"used beside 1": 12}
+
+
 def test_samples_and_admissions_do_not_lock_each_other_out(store: SqlStore, db: str) -> None:
     assert crowd("mixed", db, 8, "5") == {"done": 8}
     assert store.claims() == ()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import random
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.stores import a_nic, a_wanted, admit, anything_fits, begin, room_for
 from vmctl.adapters.leases import open_leases
-from vmctl.adapters.store import SqlStore, open_store
+from vmctl.adapters.location import SqliteFile
+from vmctl.adapters.store import SqlStore, engine, open_store
 from vmctl.domain.operation import Mark, OperationState
 from vmctl.domain.record import Sighting
 from vmctl.errors import VmctlError
@@ -88,9 +91,22 @@ def name_of(store: SqlStore, number: int, word: str) -> str:
     return store.uuid()
 
 
+def first_uses(store: SqlStore, number: int, word: str) -> str:
+    """Use many databases for the first time, each in the same instant as all others do."""
+    del number
+    for turn in range(60):
+        location = SqliteFile(Path(word) / str(turn) / "state.db")
+        time.sleep(0.03 - time.time() % 0.03)
+        connections = engine.connect(location, 20)
+        with engine.transaction(connections, location, time.time, write=False) as tx:
+            tx.connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all()
+        connections.dispose()
+    return f"used beside {store.version()}"
+
+
 DEEDS: dict[str, Callable[[SqlStore, int, str], str]] = {
     deed.__name__: deed
-    for deed in (places, one_name, one_address, one_server, recover, mixed, name_of)
+    for deed in (places, one_name, one_address, one_server, recover, mixed, name_of, first_uses)
 }
 
 

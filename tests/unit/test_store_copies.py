@@ -72,6 +72,15 @@ def test_a_backup_takes_nothings_place_unless_told(mine: SqlStore, copy: Path, p
     assert names(copy) == ["kvm1"]
 
 
+def test_a_backup_takes_no_place_that_only_seems_free(mine: SqlStore, copy: Path) -> None:
+    copy.symlink_to("not-mounted-now")
+
+    with pytest.raises(Conflict, match="is there already"):
+        mine.backup(copy)
+
+    assert copy.is_symlink()
+
+
 def test_a_backup_that_cannot_be_written_is_a_plain_error(mine: SqlStore, copy: Path) -> None:
     with pytest.raises(StateError, match="cannot be written"):
         mine.backup(copy.parent / "no" / "such" / "folder.db")

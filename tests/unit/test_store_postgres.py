@@ -3,6 +3,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +12,16 @@ import pytest
 from sqlalchemy import select
 
 from tests.support.postgres import Postgres, missing
-from tests.support.stores import ACTOR, a_wanted, admit
+from tests.support.stores import ACTOR, a_nic, a_wanted, admit
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.schema import hosts
 from vmctl.adapters.store import SqlStore, open_store
-from vmctl.errors import OwnershipLost, StateError
+from vmctl.errors import OwnershipLost, StateError, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vmctl.domain.record import Claim, HostRecord
+    from vmctl.domain.record import Claim, HostRecord, Nic
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,6 +114,37 @@ def test_an_admission_locks_its_host_and_no_other(url: str) -> None:
         admit(first, leases, "web", a_wanted("kvm1"), slow)
 
         assert [claim.host for claim in first.claims()] == ["kvm1"]
+
+
+def test_two_admissions_of_the_same_addresses_never_wait_for_each_other(url: str) -> None:
+    nics = tuple(a_nic(f"192.0.2.{number}") for number in range(1, 30))
+    together = threading.Barrier(2)
+    outcomes = []
+
+    def judge(host: HostRecord, claims: tuple[Claim, ...]) -> None:
+        del host, claims
+        together.wait()
+
+    def want(host: str, cards: tuple[Nic, ...]) -> None:
+        with open_store(url) as store:
+            try:
+                wanted = a_wanted(host, nics=tuple(replace(nic, mac=a_nic().mac) for nic in cards))
+                admit(store, open_leases(store.location), f"on-{host}", wanted, judge)
+                outcomes.append("won")
+            except VmctlError as error:
+                outcomes.append(error.code)
+
+    open_store(url).close()
+    threads = [
+        threading.Thread(target=want, args=("kvm1", nics)),
+        threading.Thread(target=want, args=("kvm2", nics[::-1])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["AddressTaken", "won"]
 
 
 def test_a_store_goes_on_after_the_server_ended_its_session(url: str) -> None:
