@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.lab import demo, faults, foreign, lab
 from tests.lab.host import inside, is_on, power_off, power_on
-from tests.lab.plan import HostPlan, default_root
+from tests.lab.images import debian_guest, small_guest
+from tests.lab.plan import HostPlan, default_cache, default_root
 from tests.lab.registry import one_at_a_time
 from tests.lab.shell import LabError
 
@@ -24,6 +25,7 @@ HOST_VERBS: dict[str, Callable[[HostPlan], None]] = {
 for _name, (_cause, _mend) in faults.FAULTS.items():
     HOST_VERBS[_name] = _cause
     HOST_VERBS[f"{_name}-undo"] = _mend
+IMAGES = {"small": small_guest, "debian": debian_guest}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     verbs.add_parser("check-foreign", help="compare what is not ours with the beginning")
     for verb in HOST_VERBS:
         verbs.add_parser(verb).add_argument("host")
+    image = verbs.add_parser("image", help="build a guest image if need be; print its path")
+    image.add_argument("kind", choices=sorted(IMAGES))
     inner = verbs.add_parser("inside", help="run a command in a host as its root")
     inner.add_argument("host")
     inner.add_argument("command", nargs=argparse.REMAINDER)
@@ -72,6 +76,8 @@ def _act(words: argparse.Namespace, root: Path) -> int:
             changed = [line for host in lab.current(root).hosts for line in foreign.compare(host)]
             print("\n".join(changed) or "lab: what is not ours is as it was")
             return 1 if changed else 0
+        case "image":
+            print(IMAGES[words.kind](default_cache()))
         case "inside":
             print(inside(lab.current(root).host(words.host), *words.command), end="")
         case verb:

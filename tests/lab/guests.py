@@ -9,10 +9,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.images import READY, small_guest
+from tests.lab.images import READY
 from tests.lab.images.boot import vfat_seed
-from tests.lab.outside import Lab
-from tests.lab.plan import default_cache
+from tests.lab.outside import Lab, image
 from tests.lab.shell import LabError
 
 POOL = "/var/lib/libvirt/images"
@@ -108,11 +107,11 @@ def guest(
     seed = {"meta-data": meta}
     if network_config:
         seed["network-config"] = network_config.replace("{mac}", mac)
-    image = vfat_seed(folder, seed)
-    base = small_guest(default_cache())
+    seed_volume = vfat_seed(folder, seed)
+    base = image("small")
     volumes = {
         "qcow2": (base, "qcow2"),
-        "seed": (image, "raw"),
+        "seed": (seed_volume, "raw"),
         "console": (None, "raw"),
     }
     xml = folder / f"{name}.xml"

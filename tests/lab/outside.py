@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ class Lab:
         done = self.virsh(host, *words, seconds=seconds)
         assert done.returncode == 0, f"{host}: virsh {words}: {done.stderr}"
         return done.stdout
+
+
+@functools.cache
+def image(kind: str) -> Path:
+    """The path of a guest image, built at its first use; building takes root, as the lab does."""
+    done = plain(sys.executable, "-m", "tests.lab", "image", kind, seconds=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(done.stdout.strip())
 
 
 def plain(*argv: str, seconds: float) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import os
 import subprocess
 from collections.abc import Callable
 from email.mime.multipart import MIMEMultipart
@@ -13,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab.images import READY, debian_guest, small_guest
+from tests.lab.images import READY
 from tests.lab.images.boot import booted, iso_seed, overlay, vfat_seed
 from tests.lab.images.packages import run
+from tests.lab.outside import image
 
-CACHE = Path(os.environ.get("VMCTL_LAB_CACHE", ".lab/cache"))
 MAC = "52:54:00:ab:cd:ef"
 ANY = "0.0.0.0"  # noqa: S104 (a route's destination)
 NET = "net=10.9.0.0/24,ipv6-net=fd09::/64"
@@ -43,7 +42,7 @@ ADDRESSES = "ip -o addr show lan0; ip route; ip -6 route; cat /etc/resolv.conf"
 
 @pytest.fixture(scope="module")
 def small() -> Path:
-    return small_guest(CACHE)
+    return image("small")
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +310,7 @@ def test_a_whole_debian_takes_the_seed_by_its_own_cloud_init(key: Path, tmp_path
         "user-data": "#!/bin/sh\necho ran >>/ran\n",
         "network-config": yaml.safe_dump(STATIC),
     }
-    disk = overlay(tmp_path, debian_guest(CACHE))
+    disk = overlay(tmp_path, image("debian"))
     with on_lan(tmp_path, disk, iso_seed(tmp_path, files), memory=512, cores=2) as guest:
         guest.wait_for("finished at", 400)
         told = guest.ssh("cloud-init status --wait; hostname; cat /ran", key=key, user="debian")
