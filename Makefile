@@ -46,4 +46,4 @@ lab-up: setup-lab .venv/.made ## HOSTS=n real hosts on this machine (3)
 	@$(PY) -m tests.lab up --hosts $(HOSTS)
 
 lab-down: ## all of it gone
-	@if [ -e .venv/.made ]; then $(PY) -m tests.lab down; fi
+	@$(or $(wildcard $(PY)),python3) -m tests.lab down
