@@ -137,6 +137,21 @@ def test_what_is_over_is_not_adopted(store: SqlStore, leases: Leases) -> None:
         store.adopt(lease, "b")
 
 
+def test_owed_work_waits_for_whoever_is_at_its_server(store: SqlStore, leases: Leases) -> None:
+    owed = admit(store, leases, "web")
+    store.finish(owed, OperationState.OWED, change=RUNS)
+    other = begin(store, leases, "server-stop", store.server("web").id)
+
+    with leases.hold(owed.operation) as lease:
+        with pytest.raises(Busy):
+            store.adopt(lease, "b")
+        assert store.operation(owed.operation).state is OperationState.OWED
+        store.finish(other, OperationState.DONE)
+        store.finish(store.adopt(lease, "b"), OperationState.DONE, release=[1])
+
+    assert store.claims() == ()
+
+
 def test_neither_admission_nor_adoption_goes_without_the_lease(
     store: SqlStore, leases: Leases
 ) -> None:
