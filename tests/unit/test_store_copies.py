@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,6 @@ from vmctl.errors import Busy, Conflict, NotFound, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.postgres import Postgres
 
@@ -120,6 +121,40 @@ def test_a_restore_begins_where_nothing_was(mine: SqlStore, copy: Path, tmp_path
 
     assert names(new) == ["kvm1"]
     assert stat.S_IMODE(new.stat().st_mode) == 0o600
+
+
+def test_a_log_that_outlived_its_database_is_not_replayed(
+    mine: SqlStore, copy: Path, path: Path, tmp_path: Path
+) -> None:
+    mine.enable("kvm1", actor=ACTOR)
+    mine.backup(copy)
+    mine.enable("kvm2", actor=ACTOR)
+    left = tmp_path / "left" / "state.db"
+    left.parent.mkdir()
+    for suffix in ("-wal", "-shm"):
+        shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+
+    assert restore(str(left), copy) is None
+
+    assert names(left) == ["kvm1"]
+
+
+def test_a_damaged_databases_log_is_not_replayed(mine: SqlStore, copy: Path, path: Path) -> None:
+    mine.enable("kvm1", actor=ACTOR)
+    mine.backup(copy)
+    mine.close()  # from here on, the log has only what is changed
+    mine.enable("kvm2", actor=ACTOR)
+    log = Path(f"{path}-wal").read_bytes()
+    mine.close()
+    path.write_bytes(b"\xa5" * 8192)
+    Path(f"{path}-wal").write_bytes(log)
+
+    aside = restore(str(path), copy)
+
+    assert names(path) == ["kvm1"]
+    assert aside is not None
+    assert aside.read_bytes() == b"\xa5" * 8192
+    assert Path(f"{aside}-wal").read_bytes() == log
 
 
 @pytest.mark.parametrize("damage", [b"\xa5" * 8192, b"not a database at all"])

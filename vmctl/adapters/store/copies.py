@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing, contextmanager, suppress
@@ -13,8 +14,7 @@ from urllib.parse import quote
 
 from vmctl.adapters.leases import FlockLeases
 from vmctl.adapters.location import SqliteFile
-from vmctl.adapters.mounts import mountinfo, refuse_network
-from vmctl.adapters.store.engine import folder_lock
+from vmctl.adapters.store.engine import folder_lock, prepare
 from vmctl.adapters.store.failures import ours
 from vmctl.adapters.store.versions import too_new
 from vmctl.errors import Busy, Conflict, NotFound, StateError
@@ -22,7 +22,6 @@ from vmctl.errors import Busy, Conflict, NotFound, StateError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BESIDE = ("", "-wal", "-shm")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -53,31 +52,24 @@ def restore(target: SqliteFile, file: Path, *, known: int, now: float, busy: flo
     file = file.absolute()
     if not file.is_file():
         raise NotFound(f"there is no file {file}")
-    try:
-        target.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(f"{target.path.parent} cannot be made: {error.strerror}") from error
-    refuse_network(target.path, mountinfo())
+    prepare(target.path)
     with _written(target.path) as part:
         _copy(SqliteFile(file), part)
         _inspect(part, file, known)
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         with folder_lock(target.path.parent, busy):
             aside = _unused(target.path.with_name(f"{target.path.name}.replaced-{stamp}"))
-            if not target.path.exists():
-                part.rename(target.path)
-                return None
             try:
-                _overwrite(target, part, aside, busy)
+                return _overwrite(target, part, aside, busy)
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode & 0xFF not in _DAMAGED:
                     with ours(target):
                         raise
                 _swap(target, part, aside)
-    return aside
+                return aside
 
 
-def _overwrite(target: SqliteFile, part: Path, aside: Path, busy: float) -> None:
+def _overwrite(target: SqliteFile, part: Path, aside: Path, busy: float) -> Path | None:
     # Not by renaming: whoever has the old file open would go on writing to it, and its log would
     # be taken for the new one's.
     with closing(_open(target.path, busy=busy)) as connection:
@@ -88,12 +80,15 @@ def _overwrite(target: SqliteFile, part: Path, aside: Path, busy: float) -> None
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
         _refuse_running(connection, target)
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         connection.execute("COMMIT")
-        with _written(aside) as kept:
-            _fill(connection, kept)
-            kept.rename(aside)
+        if tables:
+            with _written(aside) as kept:
+                _fill(connection, kept)
+                kept.rename(aside)
         with closing(_open(part)) as source:
             source.backup(connection)
+    return aside if tables else None
 
 
 def _refuse_running(connection: sqlite3.Connection, target: SqliteFile) -> None:
@@ -110,12 +105,17 @@ def _refuse_running(connection: sqlite3.Connection, target: SqliteFile) -> None:
 
 
 def _swap(target: SqliteFile, part: Path, aside: Path) -> None:
-    for suffix in _BESIDE:
+    # The log first: it would be replayed into the new file. At no moment is there no database,
+    # for the next command would make an empty one.
+    for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
-            target.path.with_name(target.path.name + suffix).rename(
-                aside.with_name(aside.name + suffix)
-            )
-    part.rename(target.path)
+            log = target.path.with_name(target.path.name + suffix)
+            log.rename(aside.with_name(aside.name + suffix))
+    try:
+        aside.hardlink_to(target.path)
+    except OSError:
+        shutil.copy2(target.path, aside)  # a file system without links
+    part.replace(target.path)
 
 
 def _copy(source: SqliteFile, part: Path) -> None:
