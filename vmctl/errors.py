@@ -14,6 +14,7 @@ VmctlError                 1    any expected failure
 │   ├── HostUnreachable    11   no connection within the time limit
 │   ├── HostKeyError       11   the host's key is unknown, or not the one that was pinned
 │   └── RemoteFailed       11   the host answered, and what we asked of it failed
+│       └── ProbeError     11   the host answered, and not what it was asked
 ├── TimedOut               12   a wait ended before what it waited for
 ├── StateError             13   the database is locked, too new, or out of reach
 ├── Partial                14   some of a batch succeeded
@@ -114,6 +115,10 @@ class HostKeyError(HostError):
 
 class RemoteFailed(HostError):
     """The host answered, and what we asked of it failed."""
+
+
+class ProbeError(RemoteFailed):
+    """The host answered, and not what it was asked: there is no sample in it."""
 
 
 class TimedOut(VmctlError):

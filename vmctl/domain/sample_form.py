@@ -1,0 +1,125 @@
+"""The plain form that samples are kept in: a versioned mapping, fit for JSON.
+
+Reading it is lenient. A key that is missing, or that holds what it should not, reads as if the
+host had not said it: a record written by an older or newer vmctl must never stop a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vmctl.domain.sample import (
+    FoundBridge,
+    FoundNetwork,
+    FoundPool,
+    Guest,
+    HostSample,
+    Stall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = 1
+"""The version of the form; a sample of another one is not read."""
+
+_Value = FoundBridge | FoundNetwork | FoundPool | Guest | HostSample | Stall
+_T = TypeVar("_T", bound=_Value)
+
+
+def to_plain(sample: HostSample) -> dict[str, object]:
+    """Give a sample as a mapping of plain values; what says nothing is left out."""
+    return {"version": VERSION, **_plain(sample)}
+
+
+def from_plain(plain: Mapping[str, object]) -> HostSample | None:
+    """Read a sample back; None if it is of another version, or does not say when it was taken."""
+    if plain.get("version") != VERSION:
+        return None
+    return _read(HostSample, plain)
+
+
+def _plain(value: _Value) -> dict[str, object]:
+    said = {}
+    for name, default, _ in _FIELDS[type(value)]:
+        held = getattr(value, name)
+        if held != default:
+            said[name] = _flat(held)
+    return said
+
+
+def _flat(held: Any) -> object:
+    if isinstance(held, tuple):
+        return [_flat(one) for one in held]
+    return _plain(held) if isinstance(held, _Value) else held
+
+
+def _read(kind: type[_T], plain: object) -> _T | None:
+    """Read one value; None if what has no default is not there."""
+    if not isinstance(plain, Mapping):
+        return None
+    said: dict[str, Any] = {}
+    for name, default, reader in _FIELDS[kind]:
+        read = reader(plain[name]) if name in plain else None
+        if read is not None:
+            said[name] = read
+        elif default is MISSING:
+            return None
+    return kind(**said)
+
+
+def _number(plain: object) -> float | None:
+    return plain if isinstance(plain, int | float) and not isinstance(plain, bool) else None
+
+
+def _int(plain: object) -> int | None:
+    return plain if isinstance(plain, int) and not isinstance(plain, bool) else None
+
+
+def _bool(plain: object) -> bool | None:
+    return plain if isinstance(plain, bool) else None
+
+
+def _text(plain: object) -> str | None:
+    return plain if isinstance(plain, str) else None
+
+
+def _one_of(*words: str) -> Callable[[object], str | None]:
+    return lambda plain: plain if isinstance(plain, str) and plain in words else None
+
+
+def _many(reader: Callable[[object], object]) -> Callable[[object], tuple[object, ...] | None]:
+    def read(plain: object) -> tuple[object, ...] | None:
+        if not isinstance(plain, list | tuple):
+            return None
+        return tuple(one for one in map(reader, plain) if one is not None)
+
+    return read
+
+
+_READERS: dict[str, Callable[[object], object]] = {
+    "bool": _bool,
+    "float": _number,
+    "int": _int,
+    "str": _text,
+    "Depth": _one_of("quick", "full"),
+    "Literal['running', 'paused', 'off']": _one_of("running", "paused", "off"),
+    "Stall": lambda plain: _read(Stall, plain),
+    "tuple[float, ...]": _many(_number),
+    "tuple[str, ...]": _many(_text),
+    "tuple[FoundBridge, ...]": _many(lambda plain: _read(FoundBridge, plain)),
+    "tuple[FoundNetwork, ...]": _many(lambda plain: _read(FoundNetwork, plain)),
+    "tuple[FoundPool, ...]": _many(lambda plain: _read(FoundPool, plain)),
+    "tuple[Guest, ...]": _many(lambda plain: _read(Guest, plain)),
+}
+"""How a field is read, by its annotation; None is what every reader says of a wrong value."""
+
+_FIELDS: dict[type, tuple[tuple[str, Any, Callable[[object], object]], ...]] = {
+    kind: tuple(
+        (one.name, one.default, _READERS[str(one.type).removesuffix(" | None").replace('"', "'")])
+        for one in fields(kind)
+    )
+    for kind in (FoundBridge, FoundNetwork, FoundPool, Guest, HostSample, Stall)
+}
