@@ -1,0 +1,153 @@
+"""How much of a host is there, taken and free, how hard it works, and whether it is up.
+
+Totals come from the last look, and never exceed what the inventory lets be used. Taken is what
+our claims hold, and foreign machines by their defined maximum; what machines use at this moment
+counts for neither. Memory and disk are MiB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from vmctl.domain.host import Limits
+from vmctl.domain.resources import Resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vmctl.domain.host import Host
+    from vmctl.domain.sample import Guest, HostSample
+
+State = Literal["up", "down", "stale", "unknown"]
+
+FRESH = 300.0
+"""Seconds for which a look holds; an older one makes its host stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a host has and what is taken of it; a total, or what is free, is None if not known.
+
+    `available` is what the default pool itself has left. `servers` counts those with a claim,
+    `foreign_guests` the machines that are not ours and count.
+    """
+
+    total: Limits
+    taken: Resources
+    foreign: Resources
+    free: Limits
+    servers: int
+    foreign_guests: int
+    available: int | None = None
+
+
+def usage_of(
+    host: Host, sample: HostSample | None, claims: Iterable[tuple[str, Resources]]
+) -> Usage:
+    """Reckon up a host from its last look and the claims on record, each with its server's uuid."""
+    claims = tuple(claims)
+    strangers = foreign_guests(sample, {uuid for uuid, _ in claims}, stopped=host.count_stopped)
+    foreign = Resources(
+        vcpus=sum(guest.vcpus for guest in strangers),
+        memory=sum(guest.memory for guest in strangers),
+    )
+    taken = sum((claim for _, claim in claims), foreign)
+    total = total_of(host, sample)
+    ratios, reserved = host.allocation_ratios, host.reserved
+    pool = sample.pool(host.default_pool.name) if sample else None
+    available = pool.available if pool else None
+    disk = _left(total.disk, ratios.disk, reserved.disk, taken.disk)
+    return Usage(
+        total=total,
+        taken=taken,
+        foreign=foreign,
+        free=Limits(
+            vcpus=_left(total.vcpus, ratios.cpu, reserved.vcpus, taken.vcpus),
+            memory=_left(total.memory, ratios.ram, reserved.memory, taken.memory),
+            disk=disk if disk is None or available is None else min(disk, available),
+        ),
+        servers=len({uuid for uuid, _ in claims}),
+        foreign_guests=len(strangers),
+        available=available,
+    )
+
+
+def total_of(host: Host, sample: HostSample | None) -> Limits:
+    """Say how big a host is, by what it said and at most what the inventory lets be used."""
+    pool = sample.pool(host.default_pool.name) if sample else None
+    capacity = host.capacity
+    return Limits(
+        vcpus=_least(sample.cpus if sample else None, capacity.vcpus),
+        memory=_least(sample.memory if sample else None, capacity.memory),
+        disk=_least(pool.capacity if pool else None, capacity.disk),
+    )
+
+
+def foreign_guests(
+    sample: HostSample | None, ours: Iterable[str], *, stopped: bool
+) -> tuple[Guest, ...]:
+    """Give the machines that we hold no claim for, those that are off only if they count."""
+    known = frozenset(ours)
+    guests = sample.guests if sample else ()
+    return tuple(
+        guest for guest in guests if guest.uuid not in known and (stopped or guest.state != "off")
+    )
+
+
+def _least(said: int | None, bound: int | None) -> int | None:
+    """Give the smaller one; of what the host did not say, the bound alone says nothing."""
+    return said if said is None or bound is None else min(said, bound)
+
+
+def _left(total: int | None, ratio: float, reserved: int, taken: int) -> int | None:
+    return None if total is None else int(total * ratio) - reserved - taken
+
+
+_MEDIUM, _HIGH = 0, 1
+_THRESHOLDS = {
+    "cpu": (20.0, 60.0),
+    "memory": (5.0, 20.0),
+    "io": (20.0, 60.0),
+    "steal": (10.0, 30.0),
+}
+"""From which percentage of time, over a minute, waiting is medium and high."""
+
+
+def pressure_word(sample: HostSample | None, steal: float | None = None) -> str | None:
+    """Say how hard a host works: `low`, or `medium` or `high` with what it waits for most.
+
+    None for a kernel that does not tell. `steal` is that between the last two looks.
+    """
+    if sample is None:
+        return None
+    stalls = {"cpu": sample.psi_cpu, "memory": sample.psi_memory, "io": sample.psi_io}
+    waits = {name: stall.avg60 for name, stall in stalls.items() if stall is not None}
+    if not waits:
+        return None
+    if steal is not None:
+        waits["steal"] = steal
+    worst = max(waits, key=lambda name: waits[name] / _THRESHOLDS[name][_HIGH])
+    medium, high = _THRESHOLDS[worst]
+    if waits[worst] >= high:
+        return f"high: {worst}"
+    over = [name for name in waits if waits[name] >= _THRESHOLDS[name][_MEDIUM]]
+    if not over:
+        return "low"
+    return f"medium: {worst if waits[worst] >= medium else over[0]}"
+
+
+def state_of(
+    sample: HostSample | None, *, failed: float | None, now: float, fresh: float = FRESH
+) -> State:
+    """Say whether a host is up, given its last look and when it last failed to answer.
+
+    A host whose libvirt does not answer is down: no server can be started or seen there.
+    """
+    if sample is None:
+        return "unknown" if failed is None else "down"
+    if failed is not None and failed > sample.taken_at:
+        return "down"
+    if sample.libvirt_error is not None:
+        return "down"
+    return "stale" if now - sample.taken_at > fresh else "up"
