@@ -170,7 +170,7 @@ def test_the_clock_of_a_quick_look_comes_from_boot_time_and_uptime() -> None:
     seen = parse_probe(
         f"{NONCE} begin quick\n{NONCE} files\n/proc/uptime:12.50 3\n/proc/stat:btime 1000\n"
         f"/proc/stat:cpu 10 0 10 70 0 0 0 10 5 0\n{NONCE} done\n",
-        *(NONCE,),
+        NONCE,
         host="kvm1",
         taken_at=1010.0,
     )
