@@ -13,8 +13,11 @@ VmctlError                 1    any expected failure
 ├── HostError              11   a host does not answer, refuses us, or fails a command
 │   ├── HostUnreachable    11   no connection within the time limit
 │   ├── HostKeyError       11   the host's key is unknown, or not the one that was pinned
+│   ├── LoginRefused       11   the host answered and did not let us in
+│   ├── LeaseLost          11   the lease on the host is not ours any more
 │   └── RemoteFailed       11   the host answered, and what we asked of it failed
-│       └── ProbeError     11   the host answered, and not what it was asked
+│       ├── ProbeError     11   the host answered, and not what it was asked
+│       └── RemoteTimedOut 11   what we asked of it did not end within its limit
 ├── TimedOut               12   a wait ended before what it waited for
 ├── StateError             13   the database is locked, too new, or out of reach
 ├── Partial                14   some of a batch succeeded
@@ -95,14 +98,17 @@ class HostError(VmctlError):
 
     exit_code = 11
 
-    def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, host: str, message: str, *, hint: str | None = None, reason: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.host = host
+        self.reason = reason
 
     @property
     def details(self) -> dict[str, object]:
-        """The host that failed."""
-        return {"host": self.host}
+        """The host that failed, and one word for how, where there is one."""
+        return {"host": self.host, **({"reason": self.reason} if self.reason else {})}
 
 
 class HostUnreachable(HostError):
@@ -112,6 +118,33 @@ class HostUnreachable(HostError):
 class HostKeyError(HostError):
     """The host's key is unknown, or not the one that was pinned."""
 
+    def __init__(
+        self,
+        host: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        reason: str = "",
+        fingerprint: str = "",
+        key_type: str = "",
+    ) -> None:
+        super().__init__(host, message, hint=hint, reason=reason)
+        self.fingerprint = fingerprint
+        self.key_type = key_type
+
+    @property
+    def details(self) -> dict[str, object]:
+        """The same, with the fingerprint of the key that was seen."""
+        return {**super().details, "fingerprint": self.fingerprint}
+
+
+class LoginRefused(HostError):
+    """The host answered and did not let us in."""
+
+
+class LeaseLost(HostError):
+    """The lease on the host is not ours any more: whoever held it must not act."""
+
 
 class RemoteFailed(HostError):
     """The host answered, and what we asked of it failed."""
@@ -119,6 +152,10 @@ class RemoteFailed(HostError):
 
 class ProbeError(RemoteFailed):
     """The host answered, and not what it was asked: there is no sample in it."""
+
+
+class RemoteTimedOut(RemoteFailed):
+    """What we asked of the host did not end within its limit; it may go on there."""
 
 
 class TimedOut(VmctlError):

@@ -1,0 +1,312 @@
+"""Shells over ssh: one connection per host and command, never more sessions on it than it grants.
+
+Nothing here waits without a limit. What might all the same (an agent, a stalled socket) happens
+in a thread that is left behind when its time is over, together with the connection it uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from vmctl.adapters.limited import Late, limited
+from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, sudo_refusal
+from vmctl.adapters.ssh_connect import Entry, Link, about, enter
+from vmctl.adapters.ssh_errors import ssh_errors
+from vmctl.adapters.ssh_session import CutOff, OutOfTime, Overrun, converse
+from vmctl.errors import HostUnreachable, RemoteFailed, RemoteTimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paramiko import Channel
+
+    from vmctl.adapters.hostkeys import Key
+    from vmctl.adapters.ssh_config import Hop, Route
+    from vmctl.domain.completed import Completed
+    from vmctl.domain.host import Host
+
+CONNECT_LIMIT = 5.0
+_GRACE = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Jumps:
+    """Connections to jump hosts, shared by all the hosts behind them.
+
+    A jump host that failed is not tried again for as long as a connect may take, or every host
+    behind a dead one would wait for it anew.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Hop, ...], _Jump] = {}
+
+    def transport(self, hops: tuple[Hop, ...], host: str, limit: float, deadline: float) -> Any:
+        """Return the transport of the last of these hops, connected through those before it."""
+        if not hops:
+            return None
+        with self._lock:
+            jump = self._kept.setdefault(hops, _Jump())
+        # Bounded like everything else: the one who connects has a deadline of its own.
+        if not jump.lock.acquire(timeout=max(deadline - time.monotonic(), 0) + _GRACE):
+            raise HostUnreachable(
+                host, f"{host}: its jump host {hops[-1].alias} did not answer", reason="timeout"
+            )
+        try:
+            if jump.link is not None and jump.link.alive:
+                return jump.link.transport
+            if jump.failed is not None and time.monotonic() < jump.failed_until:
+                raise HostUnreachable(
+                    host, f"{host}: {_tail(jump.failed)}", hint=jump.failed.hint, reason="jump"
+                )
+            try:
+                through = self.transport(hops[:-1], host, limit, deadline)
+                jump.link = enter(
+                    Entry(
+                        hop=hops[-1],
+                        host=host,
+                        limit=limit,
+                        deadline=deadline,
+                        through=through,
+                        jump=True,
+                    )
+                )
+            except HostUnreachable as error:
+                jump.failed, jump.failed_until = error, time.monotonic() + limit
+                raise
+            return jump.link.transport
+        finally:
+            jump.lock.release()
+
+    def close(self) -> None:
+        """Close them all."""
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for jump in kept.values():
+            if jump.link is not None:
+                jump.link.close()
+
+
+class _Jump:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.link: Link | None = None
+        self.failed: HostUnreachable | None = None
+        self.failed_until = 0.0
+
+
+def _tail(error: HostUnreachable) -> str:
+    return error.message.removeprefix(f"{error.host}: ")
+
+
+class SshShell:
+    """The shell of one host over ssh."""
+
+    def __init__(
+        self,
+        host: Host,
+        find_route: Callable[[], Route],
+        jumps: Jumps,
+        *,
+        connect_limit: float = CONNECT_LIMIT,
+    ) -> None:
+        self._host = host
+        self._find_route = find_route
+        self._jumps = jumps
+        self._limit = connect_limit
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._route: Route | None = None
+
+    @property
+    def route(self) -> Route:
+        """The way to the host, resolved once."""
+        if self._route is None:
+            self._route = self._find_route()
+        return self._route
+
+    def verified_key(self) -> Key:
+        """Return the key that the host showed and that was found right; connects if need be."""
+        return self._connected().key
+
+    def run(
+        self,
+        script: str,
+        *,
+        stdin: bytes | None = None,
+        timeout: float = 60,
+        become: bool | None = None,
+    ) -> Completed:
+        """Run a script to its end; the connect has a limit of its own and does not count."""
+        link = self._connected()
+        sent = encode(script)
+        line = command(
+            become=self._becomes(become), limit=timeout, script=sent, more=stdin is not None
+        )
+        data = sent if stdin is None else sent + stdin
+        deadline = time.monotonic() + timeout
+        name = self._host.name
+
+        def talk() -> Completed:
+            with _session(link, name, deadline) as channel:
+                return converse(channel, line, data, deadline)
+
+        try:
+            with ssh_errors(about(self.route.target, name, timeout, jump=False)):
+                done = limited(talk, timeout + _GRACE, discard=lambda _: None)
+        except (OutOfTime, Late) as error:
+            if isinstance(error, Late):
+                self._drop(link)
+            raise RemoteTimedOut(
+                name, f"{name}: a command did not end within {timeout:g} s", reason="timeout"
+            ) from None
+        except (CutOff, Overrun) as error:
+            raise self._broken(error) from None
+        refused = sudo_refusal(name, self.route.target.user, done.exit_code, done.stderr)
+        if refused is not None and self._becomes(become):
+            raise refused
+        log.debug("%s: a script of %d bytes ended with %d", name, len(sent), done.exit_code)
+        return done
+
+    def open(self, script: str, *, timeout: float = 60, become: bool | None = None) -> SshStream:
+        """Start a script that goes on; it takes one of the connection's sessions until closed."""
+        link = self._connected()
+        sent = encode(script)
+        line = command(become=self._becomes(become), limit=timeout, script=sent, more=True)
+        deadline = time.monotonic() + self._limit
+        session = _session(link, self._host.name, deadline)
+
+        def begin() -> Channel:
+            channel: Channel = session.__enter__()
+            channel.exec_command(line)
+            channel.settimeout(self._limit)
+            channel.sendall(sent)
+            return channel
+
+        try:
+            with ssh_errors(about(self.route.target, self._host.name, self._limit, jump=False)):
+                channel = limited(begin, self._limit + _GRACE, discard=lambda c: c.close())
+        except BaseException:
+            self._drop(link)
+            raise
+        return SshStream(self._host.name, channel, lambda: session.__exit__(None, None, None))
+
+    def close(self) -> None:
+        """Close the connection; what still runs on it ends."""
+        with self._lock:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _becomes(self, become: bool | None) -> bool:  # noqa: FBT001 - the port's own word
+        return self._host.become == "sudo" if become is None else become
+
+    def _broken(self, error: Exception) -> Exception:
+        name = self._host.name
+        if isinstance(error, Overrun):
+            return RemoteFailed(
+                name,
+                f"{name}: a command wrote more than {OUTPUT_LIMIT // 1024**2} MiB, and was cut off",
+                reason="output",
+            )
+        return HostUnreachable(
+            name,
+            f"{name}: the connection was lost while a command ran; whether it ended is not known",
+            reason="lost",
+        )
+
+    def _connected(self) -> Link:
+        # Whoever comes second waits for the first one's connect, which has a limit.
+        with self._lock:
+            if self._link is not None and self._link.alive:
+                return self._link
+            self._link = None
+            deadline = time.monotonic() + self._limit
+            route = self.route
+            through = self._jumps.transport(route.jumps, self._host.name, self._limit, deadline)
+            self._link = enter(
+                Entry(
+                    hop=route.target,
+                    host=self._host.name,
+                    limit=self._limit,
+                    deadline=deadline,
+                    through=through,
+                )
+            )
+            return self._link
+
+    def _drop(self, link: Link) -> None:
+        with self._lock:
+            if self._link is link:
+                self._link = None
+        link.close()
+
+
+@contextlib.contextmanager
+def _session(link: Link, host: str, deadline: float) -> Any:
+    """Take a session on a connection, once one of its places is free."""
+    if not link.slots.acquire(timeout=max(deadline - time.monotonic(), 0)):
+        raise RemoteTimedOut(
+            host, f"{host}: no session on its connection was free in time", reason="timeout"
+        )
+    try:
+        channel = link.transport.open_session(timeout=max(deadline - time.monotonic(), 0.1))
+        try:
+            yield channel
+        finally:
+            channel.close()
+    finally:
+        link.slots.release()
+
+
+class SshStream:
+    """A script that goes on, on a channel of its own."""
+
+    def __init__(self, host: str, channel: Channel, end: Callable[[], object]) -> None:
+        self._host = host
+        self._channel = channel
+        self._end: Callable[[], object] | None = end
+        self._unread = b""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to its stdin; small ones never wait for the network."""
+        try:
+            self._channel.settimeout(_GRACE)
+            self._channel.sendall(data)
+        except (OSError, EOFError) as error:
+            raise HostUnreachable(
+                self._host, f"{self._host}: the connection was lost", reason="lost"
+            ) from error
+
+    def read_line(self, seconds: float) -> bytes | None:
+        """Return the next line, None at the end; raises RemoteTimedOut."""
+        until = time.monotonic() + seconds
+        while b"\n" not in self._unread:
+            self._channel.settimeout(max(until - time.monotonic(), 0.01))
+            try:
+                more = self._channel.recv(4096)
+            except TimeoutError:
+                raise RemoteTimedOut(
+                    self._host, f"{self._host}: no word within {seconds:g} s", reason="timeout"
+                ) from None
+            if not more:
+                return None
+            self._unread += more
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def complaint(self) -> str:
+        """Return what it has written on stderr so far, at most a little."""
+        said = self._channel.recv_stderr(4096) if self._channel.recv_stderr_ready() else b""
+        return said.decode(errors="replace").strip()[-300:]
+
+    def close(self) -> None:
+        """Close the channel, in the background: a stalled connection must not hold us up."""
+        end, self._end = self._end, None
+        if end is not None:
+            threading.Thread(target=end, daemon=True).start()
