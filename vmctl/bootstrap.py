@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vmctl.adapters.location import Location
+    from vmctl.adapters.shells import HostShells
     from vmctl.adapters.store import SqlStore
     from vmctl.config import Config
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
-    from vmctl.domain.record import HostRecord
+    from vmctl.domain.record import Claim, HostRecord
+    from vmctl.ports import Prober
 
 
 class App:
@@ -102,8 +105,8 @@ class App:
 
         return restore(self.location, file)
 
-    def host_records(self) -> dict[str, HostRecord]:
-        """Read what is on record about every host, the quick way where there is one."""
+    def on_record(self) -> tuple[dict[str, HostRecord], tuple[Claim, ...]]:
+        """Read the records of every host, and all claims, the quick way where there is one."""
         from vmctl.adapters import fastread
         from vmctl.adapters.location import SqliteFile
         from vmctl.errors import StateError
@@ -111,13 +114,29 @@ class App:
         location = self.location
         if isinstance(location, SqliteFile):
             if not location.path.exists():
-                return {}
+                return {}, ()
             try:
                 with fastread.reading(location.path) as db:
-                    return {one.name: one for one in fastread.hosts(db)}
+                    return {one.name: one for one in fastread.hosts(db)}, fastread.claims(db)
             except StateError:
                 pass  # the store tells what is wrong, or mends it
-        return {one.name: one for one in self.store.hosts()}
+        return {one.name: one for one in self.store.hosts()}, self.store.claims()
+
+    @cached_property
+    def shells(self) -> HostShells:
+        """The shells of the hosts, each connected at its first use."""
+        from vmctl.adapters.shells import HostShells
+
+        shells = HostShells()
+        self._ends.append(shells.close)
+        return shells
+
+    @cached_property
+    def prober(self) -> Prober:
+        """Whoever looks at hosts."""
+        from vmctl.adapters.prober import ShellProber
+
+        return ShellProber(self.shells, time.time)
 
     @cached_property
     def actor(self) -> Actor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ if TYPE_CHECKING:
         Sighting,
         Wanted,
     )
+    from vmctl.domain.sample import Depth, HostSample
+
+
+Clock = Callable[[], float]
+"""Says what time it is, in seconds since the epoch."""
+
+
+class Prober(Protocol):
+    """Looks at a host and says what is there."""
+
+    def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
+        """Look at one host; what only a full look tells is kept from the sample before.
+
+        Raises HostError where the host does not answer, or answers with something else.
+        """
 
 
 class Lease(Protocol):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vmctl.domain.record import Attempt, HostRecord, Server
+    from vmctl.domain.record import Attempt, Claim, HostRecord, Server
 
 VERSION = 1
 """The version of the tables that the statements here know."""
@@ -81,6 +81,13 @@ def _hosts(db: sqlite3.Connection, name: str | None) -> tuple[HostRecord, ...]:
     used = used_of(_rows(db, _USED, name=name))
     rows = _rows(db, _HOSTS, name=name)
     return tuple(host_of(row, used) for row in rows)
+
+
+def claims(db: sqlite3.Connection) -> tuple[Claim, ...]:
+    """List all live claims."""
+    from vmctl.adapters.rows import claim_of
+
+    return tuple(claim_of(row) for row in _rows(db, "SELECT * FROM claims"))
 
 
 def servers(db: sqlite3.Connection, *, deleted: bool = False) -> tuple[Server, ...]:

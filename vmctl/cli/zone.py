@@ -24,9 +24,9 @@ _NAMESPACE = uuid.UUID("3b1c1bb2-8f0a-5a8e-9a5f-6a1d3a3c5f11")
 @click.option("--network", is_flag=True, hidden=True)
 @click.option("--volume", is_flag=True, hidden=True)
 @lister
-def availability_zone_list(context: Context, **_: bool) -> Table:
+def availability_zone_list(context: Context, **_others: bool) -> Table:
     """List the availability zones; with --long, each of their hosts."""
-    inventory, records = context.app.inventory, context.app.host_records()
+    inventory, (records, _) = context.app.inventory, context.app.on_record()
     rows: list[tuple[object, ...]] = []
     for zone in inventory.zones:
         hosts = [host for host in inventory.hosts.values() if host.zone == zone]

@@ -1,0 +1,160 @@
+"""``vmctl host list|show|enable|disable``: the hosts as they are on record, or asked anew."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from vmctl.cli.cells import Shown, memory
+from vmctl.cli.command import action, lister, shower
+from vmctl.cli.output import Column, Record, Table
+from vmctl.services.hosts import HostView, look, never_asked, views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmctl.cli.context import Context
+    from vmctl.domain.host import Host
+
+_COLUMNS = (
+    "Host Name",
+    "Zone",
+    "Status",
+    "State",
+    "Servers",
+    "vCPUs Used",
+    "vCPUs",
+    "RAM Used",
+    "RAM",
+    "Disk Used",
+    "Disk",
+    "Pressure",
+    "Last Seen",
+    Column("vCPUs Free", "long"),
+    Column("RAM Free", "long"),
+    Column("Disk Free", "long"),
+    Column("Foreign Guests", "long"),
+    Column("Labels", "long"),
+    Column("Disabled Reason", "long"),
+    Column("Fault", "long"),
+)
+
+
+@click.option("--zone", metavar="ZONE", help="only the hosts in this zone")
+@click.option("--refresh", is_flag=True, help="ask every host now, side by side")
+@lister
+def host_list(context: Context, *, zone: str | None, refresh: bool) -> Table:
+    """List the hosts and what each has, as it is on record; hosts never asked are asked."""
+    hosts = [
+        host for host in context.app.inventory.hosts.values() if zone is None or host.zone == zone
+    ]
+    return Table(
+        columns=_COLUMNS,
+        rows=[_row(view) for view in see(context, hosts, refresh=refresh, strays=zone is None)],
+    )
+
+
+def see(
+    context: Context, hosts: Sequence[Host], *, refresh: bool, strays: bool = False
+) -> list[HostView]:
+    """See these hosts, after asking all of them, or those of which nothing is on record."""
+    app = context.app
+    records, claims = app.on_record()
+    asked = list(hosts) if refresh else never_asked(hosts, records)
+    if asked:
+        failures = look(asked, app.prober, app.store, time.time)
+        for failure in failures.values():
+            context.say(failure.message)
+        records, claims = app.on_record()
+    seen = views(hosts, records, claims, time.time())
+    return [view for view in seen if view.known or strays]
+
+
+def _row(view: HostView) -> tuple[object, ...]:
+    usage = view.usage
+    return (
+        view.host.name,
+        view.host.zone if view.known else Shown(None, "(not in the inventory)"),
+        "enabled" if view.record.enabled else "disabled",
+        view.state,
+        usage.servers,
+        usage.taken.vcpus,
+        usage.total.vcpus,
+        memory(usage.taken.memory),
+        memory(usage.total.memory),
+        memory(usage.taken.disk),
+        memory(usage.total.disk),
+        Shown(view.pressure, view.pressure or "-"),
+        last_seen(view),
+        usage.free.vcpus,
+        memory(usage.free.memory),
+        memory(usage.free.disk),
+        usage.foreign_guests,
+        dict(view.host.labels),
+        view.record.reason,
+        view.fault,
+    )
+
+
+def last_seen(view: HostView) -> Shown:
+    """Make a cell of when a host last answered: a time for programs, an age for people."""
+    seen = view.record.seen
+    if seen is None:
+        return Shown(None, "never")
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seen))
+    return Shown(stamp, f"{_age(time.time() - seen)} ago")
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds / length)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+@click.argument("host", metavar="HOST")
+@click.option("--refresh", is_flag=True, help="ask the host now")
+@shower
+def host_show(context: Context, *, host: str, refresh: bool) -> Record:
+    """Show all that is known of one host, and which guests there are not ours."""
+    from vmctl.cli.host_fields import fields_of
+
+    app = context.app
+    found = app.inventory.host(host)
+    records, claims = app.on_record()
+    (view,) = [one for one in views([found], records, claims, time.time()) if one.known]
+    if refresh or view.sample is None or view.sample.facts_at is None:
+        failures = look([found], app.prober, app.store, time.time, depth="full")
+        for failure in failures.values():
+            context.say(failure.message)
+            if failure.hint:
+                context.say(f"hint: {failure.hint}")
+        records, claims = app.on_record()
+        (view,) = [one for one in views([found], records, claims, time.time()) if one.known]
+    ours = {claim.server for claim in claims}
+    return Record(fields=fields_of(view, ours, last_seen(view)))
+
+
+@click.argument("host", metavar="HOST")
+@action
+def host_enable(context: Context, *, host: str) -> None:
+    """Let new servers be placed on a host again."""
+    app = context.app
+    app.store.enable(app.inventory.host(host).name, actor=app.actor)
+
+
+@click.argument("host", metavar="HOST")
+@action
+def host_disable(context: Context, *, host: str) -> None:
+    """Keep new servers off a host; those that are there stay. --reason says why."""
+    from vmctl.errors import UsageError
+
+    if not context.options.reason:
+        raise UsageError(
+            f"disabling {host} needs a reason",
+            hint=f'vmctl host disable {host} --reason "why, and who will enable it again"',
+        )
+    app = context.app
+    app.store.disable(app.inventory.host(host).name, context.options.reason, actor=app.actor)

@@ -1,0 +1,160 @@
+"""What the hosts are like: looking at them, and reading what is on record about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmctl.domain.host import Host
+from vmctl.domain.record import HostRecord, Sighting
+from vmctl.domain.resources import Resources
+from vmctl.domain.sample_form import from_plain, to_plain
+from vmctl.domain.usage import Usage, pressure_word, state_of, usage_of
+from vmctl.errors import VmctlError
+from vmctl.services.fanout import Ok, fanout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from vmctl.domain.record import Claim
+    from vmctl.domain.sample import Depth, HostSample
+    from vmctl.domain.usage import State
+    from vmctl.ports import Clock, Prober, Store
+
+AT_ONCE = 32
+"""Hosts that are asked at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """One host as an operator sees it: what was written down, what is on record, what follows."""
+
+    host: Host
+    record: HostRecord
+    sample: HostSample | None
+    usage: Usage
+    state: State
+    known: bool = True
+    """False for a host that holds servers and is no longer in the inventory."""
+
+    @property
+    def pressure(self) -> str | None:
+        """How hard the host works, as far as it tells."""
+        return pressure_word(self.sample)
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is down, if it is."""
+        if self.state != "down":
+            return None
+        if self.sample is not None and self.record.answered:
+            return self.sample.libvirt_error
+        return self.record.error
+
+
+def look(
+    hosts: Sequence[Host],
+    prober: Prober,
+    store: Store,
+    clock: Clock,
+    *,
+    depth: Depth = "quick",
+) -> dict[str, VmctlError]:
+    """Look at these hosts side by side, keep what was seen, and give what went wrong by host.
+
+    A host that does not answer costs its own time limit and is kept as down; it fails nothing.
+    """
+    before = {one.name: _sample(one) for one in store.hosts()}
+
+    def ask(host: Host) -> HostSample:
+        return prober.look(host, depth=depth, before=before.get(host.name))
+
+    ended = fanout(ask, hosts, AT_ONCE)
+    now = clock()
+    failures: dict[str, VmctlError] = {}
+    sightings = []
+    for name, outcome in ended.items():
+        if isinstance(outcome, Ok):
+            sightings.append(_sighting(name, outcome.value))
+            continue
+        if not isinstance(outcome.error, VmctlError):
+            raise outcome.error
+        failures[name] = outcome.error
+        sightings.append(Sighting(host=name, at=now, error=outcome.error.message))
+    store.save_samples(sightings)
+    return failures
+
+
+def views(
+    hosts: Iterable[Host],
+    records: Mapping[str, HostRecord],
+    claims: Iterable[Claim],
+    now: float,
+) -> list[HostView]:
+    """See the hosts as they are on record, and those too that hold claims but are written nowhere.
+
+    A host that was dropped from the inventory, or renamed in it, must not hide its servers.
+    """
+    held: dict[str, list[Claim]] = {}
+    for claim in claims:
+        held.setdefault(claim.host, []).append(claim)
+    found = []
+    for host in hosts:
+        record = records.get(host.name) or HostRecord(name=host.name)
+        found.append(_view(host, record, held.pop(host.name, []), now))
+    for name, claimed in sorted(held.items()):
+        record = records.get(name) or HostRecord(name=name)
+        lost = Host(name=name, address="", zone="")
+        found.append(_view(lost, record, claimed, now, known=False))
+    return found
+
+
+def never_asked(hosts: Iterable[Host], records: Mapping[str, HostRecord]) -> list[Host]:
+    """Give the hosts of which nothing is on record, neither a sample nor a failure."""
+    return [
+        host
+        for host in hosts
+        if (record := records.get(host.name)) is None
+        or (record.seen is None and record.failed is None)
+    ]
+
+
+def _view(
+    host: Host,
+    record: HostRecord,
+    claims: list[Claim],
+    now: float,
+    *,
+    known: bool = True,
+) -> HostView:
+    sample = _sample(record)
+    return HostView(
+        host=host,
+        record=record,
+        sample=sample,
+        usage=usage_of(host, sample, [(one.server, _on_default(host, one)) for one in claims]),
+        state=state_of(sample, failed=record.failed, now=now),
+        known=known,
+    )
+
+
+def _on_default(host: Host, claim: Claim) -> Resources:
+    """Give what a claim takes; disk in another pool takes nothing of the default one."""
+    here = claim.pool in ("", host.default_pool.name)
+    disk = claim.disk if here else 0
+    return Resources(vcpus=claim.vcpus, memory=claim.memory, disk=disk)
+
+
+def _sample(record: HostRecord) -> HostSample | None:
+    return None if record.sample is None else from_plain(record.sample)
+
+
+def _sighting(name: str, sample: HostSample) -> Sighting:
+    return Sighting(
+        host=name,
+        at=sample.taken_at,
+        sample=to_plain(sample),
+        libvirt=sample.libvirt_uuid,
+        machine=sample.machine_id,
+        boot=sample.boot_id,
+    )
