@@ -21,7 +21,7 @@ class HostShells:
     """Makes each host's shell once, and closes them all at the end."""
 
     def __init__(self, *, connect_limit: float = CONNECT_LIMIT) -> None:
-        self._limit = connect_limit
+        self.connect_limit = connect_limit
         self._lock = threading.Lock()
         self._shells: dict[str, SshShell | LocalShell] = {}
         self._jumps: Jumps | None = None
@@ -64,4 +64,6 @@ class HostShells:
 
         if self._jumps is None:
             self._jumps = Jumps()
-        return SshShell(host, lambda: self.route(host), self._jumps, connect_limit=self._limit)
+        return SshShell(
+            host, lambda: self.route(host), self._jumps, connect_limit=self.connect_limit
+        )

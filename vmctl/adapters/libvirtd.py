@@ -1,0 +1,193 @@
+"""libvirt on each host: one connection, opened within a limit, alive or known to be dead.
+
+libvirt itself waits for ever for a daemon that hangs. So the host's own virsh is asked first,
+over ssh and with a limit there; then the opening happens in a thread that can be left behind.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING
+
+import libvirt
+
+from vmctl.adapters import libvirt_wrapper
+from vmctl.adapters.libvirt_errors import libvirt_errors
+from vmctl.adapters.limited import Late, limited
+from vmctl.errors import (
+    HostError,
+    LoginRefused,
+    RemoteFailed,
+    RemoteTimedOut,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from vmctl.adapters.shells import HostShells
+    from vmctl.domain.completed import Completed
+    from vmctl.domain.host import Host
+
+SYSTEM = "qemu:///system"
+OPEN_LIMIT = 10.0
+_ASK_LIMIT = 5
+_ALIVE_EACH, _ALIVE_TIMES = 5, 3
+_TIMED_OUT = 124
+
+_RIGHTS = "let the login join the group libvirt there, or say `become: sudo` in the inventory"
+_DAEMON = "there: systemctl enable --now libvirtd.socket (or virtqemud.socket)"
+
+COMPLAINTS: tuple[tuple[str, type[HostError], str, str], ...] = (
+    (r"permission denied", LoginRefused, "libvirt-rights", _RIGHTS),
+    (r"authentication (unavailable|failed)|polkit", LoginRefused, "libvirt-rights", _RIGHTS),
+    (r"no such file or directory|connection refused", RemoteFailed, "libvirt-socket", _DAEMON),
+    (r"virsh.*not found", RemoteFailed, "virsh", "install libvirt-clients (libvirt-client) there"),
+)
+"""What virsh says where its daemon cannot be used, what that is to us, and what to do."""
+
+_loop_lock = threading.Lock()
+_loop_runs = False
+
+
+class LibvirtConnections:
+    """Each host's connection to its libvirt, opened when first asked for."""
+
+    def __init__(self, shells: HostShells, folder: str, *, open_limit: float = OPEN_LIMIT) -> None:
+        self._shells = shells
+        self._folder = f"{folder}/ssh"
+        self._limit = open_limit
+        self._lock = threading.Lock()
+        self._open: dict[str, _Slot] = {}
+
+    def connection(self, host: Host) -> libvirt.virConnect:
+        """Return the open connection to a host's libvirt; a dead one is opened anew."""
+        with self._lock:
+            slot = self._open.setdefault(host.name, _Slot())
+        with slot.lock:
+            if slot.connection is None or not _alive(slot.connection):
+                slot.connection = self._connect(host)
+            return slot.connection
+
+    def close(self) -> None:
+        """Close every connection; one that hangs is left to the end of the process."""
+        with self._lock:
+            slots, self._open = self._open, {}
+        for slot in slots.values():
+            if slot.connection is not None:
+                _close(slot.connection)
+
+    def uri(self, host: Host) -> str:
+        """Return the URI by which a host's libvirt is reached; writes what the URI refers to."""
+        if host.libvirt_uri is not None:
+            if "no_verify" in host.libvirt_uri:
+                raise UsageError(
+                    f"{host.name}: `libvirt_uri:` turns off the verification of host keys",
+                    hint="take no_verify out of it",
+                )
+            return host.libvirt_uri
+        if host.connection == "local":
+            return SYSTEM
+        shell = self._shells.ssh(host)
+        wrapper, files = libvirt_wrapper.scripts(
+            shell.route,
+            self._folder,
+            become=host.become == "sudo",
+            limit=self._shells.connect_limit,
+            pinned=shell.verified_key() if host.host_key else None,
+        )
+        libvirt_wrapper.write(files)
+        return libvirt_wrapper.uri(host.name, wrapper)
+
+    def _connect(self, host: Host) -> libvirt.virConnect:
+        # Another way to it may lead past that host's own virsh; then only our limit counts.
+        if host.libvirt_uri is None:
+            ask(self._shells, host)
+        uri = self.uri(host)
+        _run_loop()
+
+        def opening() -> libvirt.virConnect:
+            with libvirt_errors(host.name, "connecting to libvirt", user=host.user or "the login"):
+                connection = libvirt.open(uri)
+                connection.setKeepAlive(_ALIVE_EACH, _ALIVE_TIMES)
+                return connection
+
+        try:
+            return limited(opening, self._limit, discard=_close)
+        except Late:
+            raise _hangs(host.name, self._limit) from None
+
+
+class _Slot:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.connection: libvirt.virConnect | None = None
+
+
+def ask(shells: HostShells, host: Host) -> Completed:
+    """Have the host's own virsh talk to its libvirt, within a limit; raises HostError."""
+    done = shells.shell(host).run(
+        f"timeout -k 1 {_ASK_LIMIT} virsh -q -c {SYSTEM} version", timeout=_ASK_LIMIT + 1.5
+    )
+    if done.exit_code == 0:
+        return done
+    raise complaint(host.name, done)
+
+
+def complaint(host: str, done: Completed) -> HostError:
+    """Return what a virsh that failed tells about the libvirt that it asked."""
+    if done.exit_code in (_TIMED_OUT, 137):
+        return _hangs(host, _ASK_LIMIT)
+    said = done.stderr.decode(errors="replace")
+    for pattern, error, reason, hint in COMPLAINTS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return error(host, f"{host}: libvirt: {done.complaint}", hint=hint, reason=reason)
+    why = done.complaint or f"virsh ended with {done.exit_code}"
+    return RemoteFailed(host, f"{host}: libvirt: {why}", reason="libvirt")
+
+
+def _hangs(host: str, limit: float) -> RemoteTimedOut:
+    return RemoteTimedOut(
+        host,
+        f"{host}: libvirt did not answer within {limit:g} s",
+        hint=f"it hangs: on {host}, systemctl restart libvirtd (guests go on running)",
+        reason="libvirt-hangs",
+    )
+
+
+def _run_loop() -> None:
+    """Start the one event loop, without which keepalive does nothing; before any opening."""
+    global _loop_runs  # noqa: PLW0603 - libvirt has one event loop for each process
+    with _loop_lock:
+        if _loop_runs:
+            return
+        libvirt.registerErrorHandler(lambda *_: None, None)
+        libvirt.virEventRegisterDefaultImpl()
+        # A timer that never fires: without it a loop with nothing to watch would end at once.
+        libvirt.virEventAddTimeout(1000, lambda *_: None, None)
+        threading.Thread(target=_loop, name="libvirt-events", daemon=True).start()
+        _loop_runs = True
+
+
+def _loop() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def _alive(connection: libvirt.virConnect) -> bool:
+    try:
+        return bool(connection.isAlive())
+    except libvirt.libvirtError:
+        return False
+
+
+def _close(connection: libvirt.virConnect) -> None:
+    def closing() -> None:
+        try:
+            connection.close()
+        except libvirt.libvirtError:
+            return
+
+    try:
+        limited(closing, 2, discard=lambda _: None)
+    except Late:
+        return
