@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import NoReturn
 
+    from vmctl.adapters.hostkeys import Key
+    from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.adapters.location import Location
     from vmctl.adapters.shells import HostShells
     from vmctl.adapters.store import SqlStore
+    from vmctl.adapters.trust import Seen
     from vmctl.config import Config
+    from vmctl.domain.host import Host
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
     from vmctl.domain.record import Claim, HostRecord
-    from vmctl.ports import Prober
+    from vmctl.ports import Examiner, Prober
 
 
 class App:
@@ -137,6 +142,46 @@ class App:
         from vmctl.adapters.prober import ShellProber
 
         return ShellProber(self.shells, time.time)
+
+    @cached_property
+    def libvirts(self) -> LibvirtConnections:
+        """The connections to the hosts' libvirt, each opened at its first use."""
+        from vmctl.adapters.libvirtd import LibvirtConnections
+
+        connections = LibvirtConnections(self.shells, self.config.cache_folder)
+        self._ends.append(connections.close)
+        return connections
+
+    @cached_property
+    def examiner(self) -> Examiner:
+        """Whoever tries hosts."""
+        from vmctl.adapters.examiner import ShellExaminer
+
+        return ShellExaminer(self.shells, self.libvirts)
+
+    def look_at_keys(self, host: Host) -> Seen:
+        """Look at the keys that a host shows, or a jump host on the way to it."""
+        from vmctl.adapters.trust import look
+
+        return look(self.shells, host)
+
+    def pin(self, seen: Seen, fingerprint: str | None) -> tuple[Key, ...]:
+        """Trust keys that were seen, and give those that were written."""
+        from vmctl.adapters.trust import pin
+
+        return pin(seen, fingerprint=fingerprint)
+
+    def enter(self, host: Host, command: tuple[str, ...]) -> NoReturn:
+        """Become a shell on a host, or a command there."""
+        shell = os.environ.get("SHELL", "/bin/sh")
+        if host.connection == "ssh":
+            words = self.libvirts.entry(host, command)
+        elif len(command) > 1:
+            words = list(command)
+        else:
+            words = [shell, "-c", *command] if command else [shell]
+        self.close()
+        os.execvp(words[0], words)  # noqa: S606 - words, and no shell that reads them
 
     @cached_property
     def actor(self) -> Actor:

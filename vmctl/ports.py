@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from vmctl.domain.check_facts import Contact, Trial, Tried
     from vmctl.domain.completed import Completed
     from vmctl.domain.host import Host
     from vmctl.domain.operation import (
@@ -51,6 +52,19 @@ class Prober(Protocol):
 
         Raises HostError where the host does not answer, or answers with something else.
         """
+
+
+class Examiner(Protocol):
+    """Tries on a host what a look cannot tell."""
+
+    def contact(self, host: Host) -> Contact:
+        """Enter the host and say how, or at which step that ended."""
+
+    def try_out(self, host: Host, sample: HostSample, *, kvm: bool) -> Trial:
+        """Try what the login may do there, and KVM if that is wanted; HostError if it cannot."""
+
+    def library(self, host: Host) -> Tried:
+        """Try libvirt's own connection, by the system's ssh."""
 
 
 class Lease(Protocol):

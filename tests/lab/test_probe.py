@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.images.small import small_guest
-from tests.lab.outside import Lab
-from tests.lab.plan import default_root
+from tests.lab.outside import Lab, image
 from vmctl.adapters.check import parse_trial, trial_script
 from vmctl.adapters.probe import new_nonce, probe_script
 from vmctl.adapters.probe_answer import parse_probe
@@ -238,26 +236,26 @@ def test_a_lease_that_someone_holds_is_refused_at_once(lab: Lab) -> None:
     assert trial.lease.fault == "refused"
 
 
-@pytest.fixture(scope="module")
-def kernel() -> Path:
-    """A kernel that the hosts can read, out of the small guest's boot partition."""
-    image = small_guest(default_cache())
-    kernel = image.with_suffix(".kernel")
-    if not kernel.exists():
-        raw = image.with_suffix(".raw")
-        subprocess.run(["qemu-img", "convert", "-O", "raw", image, raw], check=True)
-        subprocess.run(["mcopy", "-o", "-i", f"{raw}@@1M", "::linux", kernel], check=True)
-        raw.unlink()
-    kernel.chmod(0o644)
-    return kernel
+KERNEL = "/run/guest-kernel"
+
+
+@pytest.fixture
+def kernel(lab: Lab, tmp_path: Path) -> str:
+    """Where kvm1 has a kernel that it can read: that of the small guest's boot partition."""
+    raw, local = tmp_path / "guest.raw", tmp_path / "kernel"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", image("small"), raw], check=True)
+    subprocess.run(["mcopy", "-i", f"{raw}@@1M", "::linux", local], check=True)
+    config = str(lab.plan.ssh_config)
+    subprocess.run(["scp", "-q", "-F", config, str(local), f"kvm1:{KERNEL}"], check=True)
+    return KERNEL
 
 
 def test_a_kernel_that_ends_tells_a_live_processor_from_one_that_hangs(
-    lab: Lab, kernel: Path
+    lab: Lab, kernel: str
 ) -> None:
     # Emulation stands for a KVM that works, and a limit that it cannot keep for one that does not.
-    alive = attempt(lab, "kvm1", emulator=QEMU, accel="tcg", kernels=[str(kernel)])
-    hangs = attempt(lab, "kvm1", emulator=QEMU, accel="tcg", kernels=[str(kernel)], limit=1)
+    alive = attempt(lab, "kvm1", emulator=QEMU, accel="tcg", kernels=[kernel])
+    hangs = attempt(lab, "kvm1", emulator=QEMU, accel="tcg", kernels=[kernel], limit=1)
 
     assert alive.kvm is not None
     assert (alive.kvm.alive, alive.kvm.said) == (True, "a kernel booted")

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from vmctl.adapters.hostkeys import Key
     from vmctl.adapters.ssh_config import Hop, Route
 
-_FIXED = (
-    "BatchMode=yes",
+_VERIFIED = (
     "StrictHostKeyChecking=yes",
     "VerifyHostKeyDNS=no",
     "UpdateHostKeys=no",
@@ -34,13 +33,17 @@ _FIXED = (
     "ConnectionAttempts=1",
     "ServerAliveInterval=5",
     "ServerAliveCountMax=3",
+    "LogLevel=ERROR",
+)
+_FIXED = (
+    *_VERIFIED,
+    "BatchMode=yes",
     "ForwardAgent=no",
     "ForwardX11=no",
     "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
     "RequestTTY=no",
-    "LogLevel=ERROR",
 )
 
 _HEAD = "#!/bin/sh\n# Written by vmctl for libvirt; it is written anew when needed.\n"
@@ -56,15 +59,8 @@ def scripts(
     its fingerprint, since OpenSSH takes keys and not fingerprints.
     """
     files: dict[str, tuple[str, int]] = {}
-    own: str | None = None
-    if pinned is not None:
-        own = _add(files, folder, f"{route.target.key_name} {pinned.type} {pinned.base64}\n", 0o600)
-    through: str | None = None
-    for jump in route.jumps:
-        words = _words(jump, limit, through, None)
-        text = f'{_HEAD}export SHELL=/bin/sh\nexec {words} -W "$1" -- {shlex.quote(jump.alias)}\n'
-        through = _add(files, folder, text, 0o700)
-    words = _words(route.target, limit, through, own)
+    own, through = _way(route, folder, limit, pinned, files)
+    words = shlex.join(_words(_FIXED, route.target, limit, through, own))
     prefix = "sudo -n " if become else ""
     # The for leaves libvirt's last word in $last. SHELL runs ProxyCommand: sh quotes as we do.
     text = (
@@ -72,6 +68,40 @@ def scripts(
         f'exec {words} -T -e none -- {shlex.quote(route.target.alias)} "{prefix}$last"\n'
     )
     return _add(files, folder, text, 0o700), files
+
+
+def entry(
+    route: Route, folder: str, command: tuple[str, ...], *, limit: float, pinned: Key | None
+) -> tuple[list[str], Mapping[str, tuple[str, int]]]:
+    """Return the words that enter a host as a person does, and the files that they need.
+
+    One word of a command is a script for the login's shell; several are taken as they are.
+    """
+    files: dict[str, tuple[str, int]] = {}
+    own, through = _way(route, folder, limit, pinned, files)
+    words = [*_words(_VERIFIED, route.target, limit, through, own), "--", route.target.alias]
+    if command:
+        words.append(command[0] if len(command) == 1 else shlex.join(command))
+    return words, files
+
+
+def _way(
+    route: Route,
+    folder: str,
+    limit: float,
+    pinned: Key | None,
+    files: dict[str, tuple[str, int]],
+) -> tuple[str | None, str | None]:
+    """Add what leads to the last hop: a file with its pinned key, a script for each jump."""
+    own: str | None = None
+    if pinned is not None:
+        own = _add(files, folder, f"{route.target.key_name} {pinned.type} {pinned.base64}\n", 0o600)
+    through: str | None = None
+    for jump in route.jumps:
+        words = shlex.join(_words(_FIXED, jump, limit, through, None))
+        text = f'{_HEAD}export SHELL=/bin/sh\nexec {words} -W "$1" -- {shlex.quote(jump.alias)}\n'
+        through = _add(files, folder, text, 0o700)
+    return own, through
 
 
 def write(files: Mapping[str, tuple[str, int]]) -> None:
@@ -98,8 +128,10 @@ def uri(name: str, wrapper: str) -> str:
     return f"qemu+ssh://{quote(name, safe='')}/system?no_tty=1&command={quote(wrapper, safe='/')}"
 
 
-def _words(hop: Hop, limit: float, through: str | None, own: str | None) -> str:
-    options = [*_FIXED, f"ConnectTimeout={max(round(limit), 1)}", f"HostName={hop.hostname}"]
+def _words(
+    fixed: tuple[str, ...], hop: Hop, limit: float, through: str | None, own: str | None
+) -> list[str]:
+    options = [*fixed, f"ConnectTimeout={max(round(limit), 1)}", f"HostName={hop.hostname}"]
     words = ["ssh"]
     if hop.config:
         words += ["-F", hop.config]
@@ -120,7 +152,7 @@ def _words(hop: Hop, limit: float, through: str | None, own: str | None) -> str:
         options.append(f"HostKeyAlias={hop.key_name}")
     elif hop.host_key_alias:
         options.append(f"HostKeyAlias={hop.host_key_alias}")
-    return " ".join(map(shlex.quote, [*words, *(w for o in options for w in ("-o", o))]))
+    return [*words, *(w for o in options for w in ("-o", o))]
 
 
 def _path(path: str) -> str:

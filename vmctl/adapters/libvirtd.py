@@ -98,6 +98,19 @@ class LibvirtConnections:
         libvirt_wrapper.write(files)
         return libvirt_wrapper.uri(host.name, wrapper)
 
+    def entry(self, host: Host, command: tuple[str, ...]) -> list[str]:
+        """Return the words that enter a host as a person does; writes what they refer to."""
+        shell = self._shells.ssh(host)
+        words, files = libvirt_wrapper.entry(
+            shell.route,
+            self._folder,
+            command,
+            limit=self._shells.connect_limit,
+            pinned=shell.verified_key() if host.host_key else None,
+        )
+        libvirt_wrapper.write(files)
+        return words
+
     def _connect(self, host: Host) -> libvirt.virConnect:
         # Another way to it may lead past that host's own virsh; then only our limit counts.
         if host.libvirt_uri is None:

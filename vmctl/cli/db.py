@@ -38,17 +38,17 @@ def db_upgrade(context: Context) -> None:
         context.say(f"upgraded {context.app.location} from version {before} to {after}")
 
 
+@action
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="write over a file that is there already")
-@action
 def db_backup(context: Context, *, file: Path, replace: bool) -> None:
     """Write a whole, consistent copy of the database while others go on working."""
     context.app.store_of_any_version.backup(file, replace=replace)
     context.say(f"wrote {file}")
 
 
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @action
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 def db_restore(context: Context, *, file: Path) -> None:
     """Put a backup in the place of the database; what it replaces is kept beside it."""
     aside = context.app.restore(file)

@@ -42,9 +42,9 @@ _COLUMNS = (
 )
 
 
+@lister
 @click.option("--zone", metavar="ZONE", help="only the hosts in this zone")
 @click.option("--refresh", is_flag=True, help="ask every host now, side by side")
-@lister
 def host_list(context: Context, *, zone: str | None, refresh: bool) -> Table:
     """List the hosts and what each has, as it is on record; hosts never asked are asked."""
     hosts = [
@@ -114,9 +114,9 @@ def _age(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
+@shower
 @click.argument("host", metavar="HOST")
 @click.option("--refresh", is_flag=True, help="ask the host now")
-@shower
 def host_show(context: Context, *, host: str, refresh: bool) -> Record:
     """Show all that is known of one host, and which guests there are not ours."""
     from vmctl.cli.host_fields import fields_of
@@ -137,16 +137,16 @@ def host_show(context: Context, *, host: str, refresh: bool) -> Record:
     return Record(fields=fields_of(view, ours, last_seen(view)))
 
 
-@click.argument("host", metavar="HOST")
 @action
+@click.argument("host", metavar="HOST")
 def host_enable(context: Context, *, host: str) -> None:
     """Let new servers be placed on a host again."""
     app = context.app
     app.store.enable(app.inventory.host(host).name, actor=app.actor)
 
 
-@click.argument("host", metavar="HOST")
 @action
+@click.argument("host", metavar="HOST")
 def host_disable(context: Context, *, host: str) -> None:
     """Keep new servers off a host; those that are there stay. --reason says why."""
     from vmctl.errors import UsageError

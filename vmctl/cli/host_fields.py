@@ -55,7 +55,6 @@ def _facts(sample: HostSample, ours: Collection[str]) -> dict[str, object]:
         "qemu_version": sample.qemu_version,
         "virt_types": list(sample.virt_types),
         "cpu_model": sample.host_model or sample.cpu_model,
-        "cpu_name": sample.cpu_model,
         "cpu_features": _many(sample.cpu_features, "features"),
         "sockets": sample.sockets,
         "cores": sample.cores,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _SIGN = {"up": "up", "stale": "up"}
 
 
-@click.option("--matching", metavar="TEXT", help="only those whose name holds this text")
 @lister
+@click.option("--matching", metavar="TEXT", help="only those whose name holds this text")
 def hypervisor_list(context: Context, *, matching: str | None) -> Table:
     """List the hypervisors: one on each host."""
     hosts = list(context.app.inventory.hosts.values())
@@ -52,8 +52,8 @@ def hypervisor_list(context: Context, *, matching: str | None) -> Table:
     )
 
 
-@click.argument("hypervisor", metavar="HYPERVISOR")
 @shower
+@click.argument("hypervisor", metavar="HYPERVISOR")
 def hypervisor_show(context: Context, *, hypervisor: str) -> Record:
     """Show one hypervisor, by its host's name or its id."""
     app = context.app

@@ -39,12 +39,12 @@ def inventory_validate(context: Context) -> str:
     return f"{found.path} is good: {counts}\n"
 
 
+@action
 @click.option("--host", metavar="HOST", help="this host alone")
 @click.option(
     "-f", "--format", "form", type=click.Choice(["yaml", "json"]), default="yaml",
     help="output format (yaml)",
 )  # fmt: skip
-@action
 def inventory_show(context: Context, *, host: str | None, form: str) -> str:
     """Show the inventory as it holds: groups and defaults applied, every default said.
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _NAMESPACE = uuid.UUID("3b1c1bb2-8f0a-5a8e-9a5f-6a1d3a3c5f11")
 
 
+@lister
 @click.option("--compute", is_flag=True, hidden=True)
 @click.option("--network", is_flag=True, hidden=True)
 @click.option("--volume", is_flag=True, hidden=True)
-@lister
 def availability_zone_list(context: Context, **_others: bool) -> Table:
     """List the availability zones; with --long, each of their hosts."""
     inventory, (records, _) = context.app.inventory, context.app.on_record()
@@ -53,9 +53,9 @@ def availability_zone_list(context: Context, **_others: bool) -> Table:
     )
 
 
+@lister
 @click.option("--availability-zone", "zone", metavar="ZONE", help="only those of this zone")
 @click.option("--host", metavar="HOST", help="only those that this host is in")
-@lister
 def aggregate_list(context: Context, *, zone: str | None, host: str | None) -> Table:
     """List the aggregates of the inventory."""
     return Table(
@@ -75,8 +75,8 @@ def aggregate_list(context: Context, *, zone: str | None, host: str | None) -> T
     )
 
 
-@click.argument("aggregate", metavar="AGGREGATE")
 @shower
+@click.argument("aggregate", metavar="AGGREGATE")
 def aggregate_show(context: Context, *, aggregate: str) -> Record:
     """Show one aggregate, by name, number or uuid."""
     for number, one in _numbered(context):

@@ -64,7 +64,7 @@ def look(
 
     A host that does not answer costs its own time limit and is kept as down; it fails nothing.
     """
-    before = {one.name: _sample(one) for one in store.hosts()}
+    before = {one.name: sample_of(one) for one in store.hosts()}
 
     def ask(host: Host) -> HostSample:
         return prober.look(host, depth=depth, before=before.get(host.name))
@@ -75,7 +75,7 @@ def look(
     sightings = []
     for name, outcome in ended.items():
         if isinstance(outcome, Ok):
-            sightings.append(_sighting(name, outcome.value))
+            sightings.append(sighting(name, outcome.value))
             continue
         if not isinstance(outcome.error, VmctlError):
             raise outcome.error
@@ -127,7 +127,7 @@ def _view(
     *,
     known: bool = True,
 ) -> HostView:
-    sample = _sample(record)
+    sample = sample_of(record)
     return HostView(
         host=host,
         record=record,
@@ -145,11 +145,15 @@ def _on_default(host: Host, claim: Claim) -> Resources:
     return Resources(vcpus=claim.vcpus, memory=claim.memory, disk=disk)
 
 
-def _sample(record: HostRecord) -> HostSample | None:
-    return None if record.sample is None else from_plain(record.sample)
+def sample_of(record: HostRecord | None) -> HostSample | None:
+    """Give the last sample of a host, if there is one that can be read."""
+    if record is None or record.sample is None:
+        return None
+    return from_plain(record.sample)
 
 
-def _sighting(name: str, sample: HostSample) -> Sighting:
+def sighting(name: str, sample: HostSample) -> Sighting:
+    """Make of a sample what the record keeps of it."""
     return Sighting(
         host=name,
         at=sample.taken_at,
