@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
@@ -89,7 +90,13 @@ class Link:
 
     def close(self) -> None:
         """Close it, without waiting for anything that hangs."""
-        threading.Thread(target=self.transport.close, daemon=True).start()
+
+        def end() -> None:
+            # What it went through may be closed already: then there is nobody to say goodbye to.
+            with contextlib.suppress(Exception):
+                self.transport.close()
+
+        threading.Thread(target=end, daemon=True).start()
 
 
 def as_key(key: PKey) -> Key:
