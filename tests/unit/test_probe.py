@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from tests.support.probes import NAMES, NONCE, answer, sample
 from vmctl.adapters.probe import new_nonce, probe_script, quote_for_virsh
 from vmctl.adapters.probe_answer import parse_probe
-from vmctl.domain.sample import FoundBridge, FoundPool, HostSample, Stall, keep_facts, steal_between
+from vmctl.domain.sample import (
+    FoundBridge,
+    FoundPool,
+    HostSample,
+    Stall,
+    depth_to_ask,
+    keep_facts,
+    steal_between,
+)
 from vmctl.domain.sample_form import from_plain, to_plain
 from vmctl.errors import ProbeError
 
@@ -29,18 +37,11 @@ def test_each_login_sees_the_whole_host(name: str) -> None:
     assert seen.libvirt_error is None
     assert (seen.cpus, seen.sockets, seen.cores, seen.threads) == (2, 1, 2, 1)
     assert seen.memory == 24684092 // 1024
-    assert (seen.libvirt_version, seen.qemu_version, seen.qemu_number) == (
-        *("9.0.0", "7.2.22"),
-        7002022,
-    )
     assert seen.arch == "x86_64"
-    assert seen.emulator == "/usr/bin/qemu-system-x86_64"
     assert [(one.name, one.state, one.vcpus, one.memory) for one in seen.guests] == [
         ("legacy-db", "running", 1, 64),
         ("old-build", "off", 1, 64),
     ]
-    assert [one.autostart for one in seen.guests] == [True, False]
-    assert seen.machine_id == (seen.libvirt_uuid or "").replace("-", "")
 
 
 def test_a_quick_look_tells_of_the_pools_it_was_asked_about() -> None:
@@ -50,13 +51,19 @@ def test_a_quick_look_tells_of_the_pools_it_was_asked_about() -> None:
     assert seen.pools[0].capacity == 8154588 // 1024
     assert seen.pools[0].available == 8137984 // 1024
     assert (seen.depth, seen.facts_at, seen.uefi) == ("quick", None, None)
-    assert [guest.disk for guest in seen.guests] == [None, None]
+    assert (seen.libvirt_uuid, seen.cpu_model, seen.libvirt_version) == (None, None, None)
+    assert [(one.disk, one.autostart) for one in seen.guests] == [(None, None), (None, None)]
 
 
 def test_a_full_look_tells_what_rarely_changes() -> None:
     seen = sample("lab-plain-full")
 
     assert seen.facts_at == seen.taken_at
+    assert (seen.libvirt_version, seen.qemu_version) == ("9.0.0", "7.2.22")
+    assert seen.qemu_number == 7002022
+    assert seen.emulator == "/usr/bin/qemu-system-x86_64"
+    assert seen.machine_id == (seen.libvirt_uuid or "").replace("-", "")
+    assert [one.autostart for one in seen.guests] == [True, False]
     assert [(one.name, one.autostart, one.file_system) for one in seen.pools] == [
         ("archive", True, "ext4"),
         ("default", True, "ext4"),
@@ -285,7 +292,55 @@ def test_a_quick_look_keeps_the_facts_of_the_last_full_one_of_the_same_boot() ->
         ("default", False),
         ("storage-net", False),
     ]
+    assert (kept.libvirt_uuid, kept.cpu_model) == (full.libvirt_uuid, full.cpu_model)
     assert keep_facts(dataclasses.replace(quick, boot_id="another"), full).uefi is None
+
+
+def test_a_quick_look_keeps_of_its_machines_and_images_what_it_did_not_ask() -> None:
+    full = sample("hostile-full")
+    quick = dataclasses.replace(
+        sample("hostile-quick"),
+        pools=(FoundPool(name="default", active=True, available=7),),
+        guests=tuple(dataclasses.replace(one, state="off") for one in full.guests[:2]),
+    )
+
+    kept = keep_facts(quick, full)
+
+    pool = kept.pool("default")
+    assert pool is not None
+    assert (pool.available, pool.autostart) == (7, True)
+    assert pool.base_images == ("vmctl-base-" + "7".zfill(64),)
+    assert kept.guests == tuple(dataclasses.replace(one, state="off") for one in full.guests[:2])
+
+
+def test_who_a_host_is_outlives_its_boot() -> None:
+    full = sample("lab-plain-full")
+    quick = dataclasses.replace(
+        sample("lab-root-quick"), boot_id="another", machine_id=full.machine_id
+    )
+
+    kept = keep_facts(quick, full)
+
+    assert (kept.libvirt_uuid, kept.facts_at) == (full.libvirt_uuid, None)
+    assert keep_facts(dataclasses.replace(quick, machine_id="x"), full).libvirt_uuid is None
+
+
+def test_a_host_is_looked_at_fully_until_its_facts_are_told() -> None:
+    assert depth_to_ask("quick", None) == "full"
+    assert depth_to_ask("quick", sample("lab-root-quick")) == "full"
+    assert depth_to_ask("quick", sample("lab-plain-full")) == "quick"
+
+
+def test_machines_are_not_forgotten_while_libvirt_does_not_answer() -> None:
+    full = sample("lab-plain-full")
+    hung = dataclasses.replace(sample("libvirtd-hangs"), boot_id=full.boot_id)
+
+    kept = keep_facts(hung, full)
+
+    assert kept.guests == full.guests
+    assert kept.networks == full.networks
+    assert [pool.name for pool in kept.pools] == ["archive", "default"]
+    assert kept.libvirt_error is not None
 
 
 def test_what_is_asked_of_virsh_is_quoted_whatever_a_pool_is_called() -> None:

@@ -1,8 +1,9 @@
 """The question that one ssh round trip asks of a host; the answer is read in `probe_answer`.
 
-What it asks of libvirt is two lists. The quick one is for `host list` and placement, the full one
-adds what changes rarely. Machines that the caller knows of already are asked for at once, so that
-a second virsh is needed only when there are others.
+What it asks of libvirt is two lists. The quick one is for `host list` and placement; the full one
+adds what changes rarely and is kept (see `keep_facts`), for each question is a round trip there.
+Machines that the caller knows of already are asked for at once, so that a second virsh is needed
+only when there are others.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ _MOST_KNOWN = 500
 _ALWAYS = {
     "guests": "list --all --uuid --name",
     "paused": "list --all --state-paused --uuid",
-    "persistent": "list --all --persistent --uuid",
-    "autostart": "list --all --autostart --uuid",
     "node": "nodeinfo",
-    "version": "version",
-    "host": "capabilities",
     "nets-active": "net-list --name",
     "pools-active": "pool-list --name",
 }
 _FULL = {
+    "persistent": "list --all --persistent --uuid",
+    "autostart": "list --all --autostart --uuid",
+    "version": "version",
+    "host": "capabilities",
     "nets-autostart": "net-list --all --autostart --name",
     "nets": "net-list --all --uuid",
     "pools-autostart": "pool-list --all --autostart --name",
@@ -52,12 +53,14 @@ def probe_script(
     depth: Depth = "quick",
     uri: str = "qemu:///system",
     pools: Iterable[str] = (),
+    images: bool = False,
     known: Iterable[str] = (),
 ) -> str:
     """Write the script that looks at a host, for its `sh`; it always exits with 0.
 
-    A quick look asks about these pools, a full one about all there are. `known` are the uuids of
-    machines that the last look found, or that we hold claims for.
+    A quick look asks about these pools, and for their base images where `images` are wanted; a
+    full one asks about all there are, and for what rarely changes too: it is the first look at a
+    host. `known` are the uuids of machines that the last look found, or that we hold claims for.
     """
     sections = dict(_ALWAYS)
     if depth == "full":
@@ -65,7 +68,8 @@ def probe_script(
     else:
         for number, pool in enumerate(pools):
             sections[f"pool {number}"] = f"pool-dumpxml --pool {quote_for_virsh(pool)}"
-            sections[f"vols {number}"] = f"vol-list --pool {quote_for_virsh(pool)}"
+            if images:
+                sections[f"vols {number}"] = f"vol-list --pool {quote_for_virsh(pool)}"
     for uuid in [one for one in known if _UUID.fullmatch(one)][:_MOST_KNOWN]:
         sections[f"guest {uuid}"] = f"dumpxml {uuid}"
     # In virsh, -q takes the line's end off what echo says.

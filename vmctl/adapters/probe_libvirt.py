@@ -170,8 +170,8 @@ def _guests(sections: Sections, sizes: Mapping[str, float]) -> tuple[tuple[Guest
                 vcpus=size[0],
                 memory=size[1],
                 disk=_disk(lines, sizes) if "begin full" in sections else None,
-                persistent=uuid in flags["persistent"],
-                autostart=uuid in flags["autostart"],
+                persistent=uuid in flags["persistent"] if "persistent" in sections else None,
+                autostart=uuid in flags["autostart"] if "autostart" in sections else None,
                 record=_record(lines),
             )
         )
@@ -259,6 +259,7 @@ def _pools(sections: Sections) -> tuple[FoundPool, ...]:
                 available=available,
                 file_system=kind,
                 base_images=_base_images(sections.get("vols " + title[5:], ())),
+                images_asked="vols " + title[5:] in sections,
             )
         )
     return tuple(pools)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.adapters.probe import new_nonce, probe_script
 from vmctl.adapters.probe_answer import parse_probe
-from vmctl.domain.sample import keep_facts
+from vmctl.domain.sample import depth_to_ask, keep_facts
 
 if TYPE_CHECKING:
     from vmctl.domain.host import Host
@@ -29,7 +29,7 @@ class ShellProber:
         nonce = new_nonce()
         script = probe_script(
             nonce=nonce,
-            depth=depth,
+            depth=depth_to_ask(depth, before),
             pools=[pool.name for pool in host.pools],
             known=[guest.uuid for guest in before.guests] if before else (),
         )

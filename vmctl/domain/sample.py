@@ -42,6 +42,7 @@ class FoundPool:
     available: int | None = None
     file_system: str | None = None
     base_images: tuple[str, ...] = ()
+    images_asked: bool = False
 
     @property
     def on_network(self) -> bool:
@@ -90,8 +91,8 @@ class Guest:
     vcpus: int = 0
     memory: int = 0
     disk: int | None = None
-    persistent: bool = True
-    autostart: bool = False
+    persistent: bool | None = None
+    autostart: bool | None = None
     record: str | None = None
 
 
@@ -204,20 +205,59 @@ def steal_between(before: HostSample, after: HostSample) -> float | None:
     return 100 * stolen / passed if passed > 0 and stolen >= 0 else None
 
 
+def depth_to_ask(wanted: Depth, before: HostSample | None) -> Depth:
+    """Say how deep to look: fully where no full look of this boot has told its facts yet."""
+    return "full" if before is None or before.facts_at is None else wanted
+
+
 def keep_facts(new: HostSample, old: HostSample | None) -> HostSample:
     """Complete a quick look with the facts that the last full look at the same boot told."""
+    if old is not None and new.libvirt_uuid is None and old.machine_id == new.machine_id:
+        # Who it is outlives a boot, and a libvirt that does not answer.
+        new = replace(new, libvirt_uuid=old.libvirt_uuid)
     if new.depth == "full" or old is None or old.facts_at is None or old.boot_id != new.boot_id:
         return new
     return replace(
         new,
         facts_at=old.facts_at,
         **{name: getattr(old, name) for name in _FULL_ONLY},
-        pools=(*new.pools, *(pool for pool in old.pools if new.pool(pool.name) is None)),
+        pools=_pools(new, old),
+        guests=_guests(new, old),
         networks=_networks(new, old),
     )
 
 
-_FULL_ONLY = ("selinux", "host_model", "uefi", "secure_boot", "tpm", "max_startups")
+_FULL_ONLY = (
+    *("libvirt_uuid", "libvirt_version", "qemu_version", "emulator", "virt_types", "arch"),
+    *("cpu_model", "cpu_vendor", "cpu_features", "host_model"),
+    *("selinux", "uefi", "secure_boot", "tpm", "max_startups"),
+)
+
+
+def _pools(new: HostSample, old: HostSample) -> tuple[FoundPool, ...]:
+    seen = []
+    for pool in new.pools:
+        before = old.pool(pool.name)
+        if before is not None:
+            pool = replace(pool, autostart=before.autostart)  # noqa: PLW2901 - the same, completed
+            if not pool.images_asked:
+                asked, images = before.images_asked, before.base_images
+                pool = replace(pool, images_asked=asked, base_images=images)  # noqa: PLW2901 - likewise
+        seen.append(pool)
+    return (*seen, *(pool for pool in old.pools if new.pool(pool.name) is None))
+
+
+def _guests(new: HostSample, old: HostSample) -> tuple[Guest, ...]:
+    """Give the machines of now; where libvirt did not answer, those that were there."""
+    if new.libvirt_error is not None:
+        return old.guests
+    before = {guest.uuid: guest for guest in old.guests}
+    return tuple(
+        replace(guest, persistent=was.persistent, autostart=was.autostart, disk=was.disk)
+        if (was := before.get(guest.uuid)) is not None
+        else guest
+        for guest in new.guests
+    )
 
 
 def _networks(new: HostSample, old: HostSample) -> tuple[FoundNetwork, ...]:
