@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import startup
+from benchmarks import inventory, refresh, startup
 
-BENCHMARKS = (startup.main,)
+BENCHMARKS = (startup.main, inventory.main, refresh.main)
 
 
 def main() -> int:

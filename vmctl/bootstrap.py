@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from vmctl.adapters.trust import Seen
     from vmctl.config import Config
     from vmctl.domain.host import Host
+    from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
-    from vmctl.domain.record import Claim, HostRecord
     from vmctl.ports import Examiner, Prober
 
 
@@ -110,8 +110,11 @@ class App:
 
         return restore(self.location, file)
 
-    def on_record(self) -> tuple[dict[str, HostRecord], tuple[Claim, ...]]:
-        """Read the records of every host, and all claims, the quick way where there is one."""
+    def on_record(self) -> tuple[dict[str, HostRecord], dict[str, set[str]]]:
+        """Read the record of every host, and which servers hold claims on it.
+
+        The quick way, where there is one.
+        """
         from vmctl.adapters import fastread
         from vmctl.adapters.location import SqliteFile
         from vmctl.errors import StateError
@@ -119,13 +122,16 @@ class App:
         location = self.location
         if isinstance(location, SqliteFile):
             if not location.path.exists():
-                return {}, ()
+                return {}, {}
             try:
                 with fastread.reading(location.path) as db:
-                    return {one.name: one for one in fastread.hosts(db)}, fastread.claims(db)
+                    return {one.name: one for one in fastread.hosts(db)}, fastread.claimed(db)
             except StateError:
                 pass  # the store tells what is wrong, or mends it
-        return {one.name: one for one in self.store.hosts()}, self.store.claims()
+        claimed: dict[str, set[str]] = {}
+        for claim in self.store.claims():
+            claimed.setdefault(claim.host, set()).add(claim.server)
+        return {one.name: one for one in self.store.hosts()}, claimed
 
     @cached_property
     def shells(self) -> HostShells:

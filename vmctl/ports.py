@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vmctl.domain.check_facts import Contact, Trial, Tried
     from vmctl.domain.completed import Completed
     from vmctl.domain.host import Host
+    from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
     from vmctl.domain.operation import (
         Actor,
         Event,
@@ -28,13 +29,10 @@ if TYPE_CHECKING:
         AttemptState,
         Change,
         Claim,
-        HostRecord,
         Judge,
-        KvmCheck,
         NewServer,
         Server,
         ServerState,
-        Sighting,
         Wanted,
     )
     from vmctl.domain.sample import Depth, HostSample

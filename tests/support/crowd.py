@@ -17,8 +17,8 @@ from tests.support.stores import a_nic, a_wanted, admit, anything_fits, begin, r
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.location import SqliteFile
 from vmctl.adapters.store import SqlStore, engine, open_store
+from vmctl.domain.host_record import Sighting
 from vmctl.domain.operation import Mark, OperationState
-from vmctl.domain.record import Sighting
 from vmctl.errors import VmctlError
 
 if TYPE_CHECKING:

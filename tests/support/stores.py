@@ -12,6 +12,7 @@ import pytest
 from tests.support import postgres as server
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.store import SqlStore, open_store
+from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
 from vmctl.domain.operation import (
     Actor,
     Event,
@@ -24,13 +25,10 @@ from vmctl.domain.record import (
     AttemptState,
     Change,
     Claim,
-    HostRecord,
-    KvmCheck,
     NewServer,
     Nic,
     Power,
     ServerState,
-    Sighting,
     Wanted,
 )
 from vmctl.errors import NameTaken

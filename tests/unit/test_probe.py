@@ -267,7 +267,7 @@ def test_a_sample_outlives_its_record(name: str) -> None:
 def test_a_record_with_missing_and_wrong_values_reads_as_if_they_were_not_said() -> None:
     plain = to_plain(sample("lab-plain-full"))
     del plain["memory"]
-    plain |= {"cpus": "two", "load": 3, "guests": [{"name": "no uuid"}, 7], "from_tomorrow": 1}
+    plain |= {"cpus": "two", "load": 3, "guests": [[None, "no uuid"], 7], "from_tomorrow": 1}
 
     seen = from_plain(plain)
 

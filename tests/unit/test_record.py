@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from vmctl.domain.host_record import HostRecord
 from vmctl.domain.operation import OperationState
-from vmctl.domain.record import HostRecord, ServerState, address_scope, shown_status
+from vmctl.domain.record import ServerState, address_scope, shown_status
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from vmctl.adapters import fastread
 from vmctl.adapters.location import SqliteFile
 from vmctl.adapters.migrations import MIGRATIONS
 from vmctl.adapters.store import open_store
-from vmctl.domain.record import Sighting
+from vmctl.domain.host_record import Sighting
 from vmctl.errors import StateError
 
 if TYPE_CHECKING:

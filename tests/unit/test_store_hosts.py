@@ -7,12 +7,8 @@ from tests.support.stores import (
     ACTOR,
     Clock,
 )
+from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
 from vmctl.domain.operation import Event
-from vmctl.domain.record import (
-    HostRecord,
-    KvmCheck,
-    Sighting,
-)
 
 if TYPE_CHECKING:
     from vmctl.adapters.store import SqlStore

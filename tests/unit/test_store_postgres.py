@@ -21,7 +21,8 @@ from vmctl.errors import OwnershipLost, StateError, VmctlError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vmctl.domain.record import Claim, HostRecord, Nic
+    from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.record import Claim, Nic
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,17 +16,9 @@ from tests.support.stores import (
     begin,
     room_for,
 )
+from vmctl.domain.host_record import HostRecord, Used
 from vmctl.domain.operation import Event, OperationState, Token
-from vmctl.domain.record import (
-    AttemptState,
-    Change,
-    Claim,
-    HostRecord,
-    Power,
-    ServerState,
-    Used,
-    address_scope,
-)
+from vmctl.domain.record import AttemptState, Change, Claim, Power, ServerState, address_scope
 from vmctl.errors import (
     AddressTaken,
     ClaimLost,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vmctl.domain.record import Attempt, Claim, HostRecord, Server
+    from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.record import Attempt, Server
 
 VERSION = 1
 """The version of the tables that the statements here know."""
@@ -25,7 +26,8 @@ VERSION = 1
 _HOSTS = "SELECT * FROM hosts WHERE :name IS NULL OR name = :name ORDER BY name"
 _USED = """
     SELECT host, count(DISTINCT server) AS servers,
-        sum(vcpus) AS vcpus, sum(memory) AS memory, sum(disk) AS disk
+        sum(vcpus) AS vcpus, sum(memory) AS memory,
+        sum(CASE pool WHEN '' THEN disk ELSE 0 END) AS disk
     FROM claims WHERE :name IS NULL OR host = :name GROUP BY host"""
 _SERVERS = "SELECT * FROM servers WHERE deleted IS NULL OR :deleted"
 _SERVER = "SELECT * FROM servers WHERE id = :word OR name = :word AND deleted IS NULL"
@@ -69,25 +71,24 @@ def host(db: sqlite3.Connection, name: str) -> HostRecord:
     found = _hosts(db, name)
     if found:
         return found[0]
-    from vmctl.domain.record import HostRecord
+    from vmctl.domain.host_record import HostRecord
 
     return HostRecord(name=name)
 
 
 def _hosts(db: sqlite3.Connection, name: str | None) -> tuple[HostRecord, ...]:
     # Completion, which needs names alone, does not pay for the values' classes.
-    from vmctl.adapters.rows import host_of, used_of
+    from vmctl.adapters.host_rows import host_of, used_of
 
     used = used_of(_rows(db, _USED, name=name))
     rows = _rows(db, _HOSTS, name=name)
     return tuple(host_of(row, used) for row in rows)
 
 
-def claims(db: sqlite3.Connection) -> tuple[Claim, ...]:
-    """List all live claims."""
-    from vmctl.adapters.rows import claim_of
-
-    return tuple(claim_of(row) for row in _rows(db, "SELECT * FROM claims"))
+def claimed(db: sqlite3.Connection) -> dict[str, set[str]]:
+    """Say which servers hold claims on each host."""
+    grouped = db.execute("SELECT host, group_concat(server) FROM claims GROUP BY host")
+    return {host: set(servers.split(",")) for host, servers in grouped}
 
 
 def servers(db: sqlite3.Connection, *, deleted: bool = False) -> tuple[Server, ...]:

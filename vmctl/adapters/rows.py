@@ -6,26 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from vmctl.domain.operation import (
-    Actor,
-    Event,
-    JournalEntry,
-    Mark,
-    Operation,
-    OperationState,
-)
-from vmctl.domain.record import (
-    Attempt,
-    AttemptState,
-    Claim,
-    HostRecord,
-    KvmCheck,
-    Nic,
-    Power,
-    Server,
-    ServerState,
-    Used,
-)
+from vmctl.domain.record import Attempt, AttemptState, Claim, Nic, Power, Server, ServerState
 from vmctl.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -33,13 +14,6 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
     Nics = Mapping[tuple[str, int], tuple[Nic, ...]]
-
-_UNUSED = Used()
-
-
-def as_json(value: Mapping[str, object]) -> str:
-    """Write a value so that the same value is always the same text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def server_of(row: Row, nics: Nics) -> Server:
@@ -118,87 +92,6 @@ def attempts_of(rows: Iterable[Row], claims: Iterable[Row], nics: Nics) -> tuple
             nics=nics.get((row["server"], row["number"]), ()),
         )
         for row in sorted(rows, key=lambda row: (row["server"], row["number"]))
-    )
-
-
-def host_of(row: Row, used: Mapping[str, Used]) -> HostRecord:
-    """Make a host's record of its row and of what the claims take of each host."""
-    checked = row["kvm_alive"] is not None
-    return HostRecord(
-        name=row["name"],
-        enabled=bool(row["enabled"]),
-        reason=row["reason"],
-        libvirt=row["libvirt"],
-        machine=row["machine"],
-        boot=row["boot"],
-        seen=row["seen"],
-        error=row["error"],
-        failed=row["failed"],
-        sample=None if row["sample"] is None else json.loads(row["sample"]),
-        kvm=KvmCheck(alive=bool(row["kvm_alive"]), boot=row["kvm_boot"], at=row["kvm_at"])
-        if checked
-        else None,
-        used=used.get(row["name"], _UNUSED),
-    )
-
-
-def used_of(rows: Iterable[Row]) -> Mapping[str, Used]:
-    """Make sums of claims by host."""
-    return {
-        row["host"]: Used(
-            servers=row["servers"],
-            # PostgreSQL sums whole numbers as decimals.
-            vcpus=int(row["vcpus"]),
-            memory=int(row["memory"]),
-            disk=int(row["disk"]),
-        )
-        for row in rows
-    }
-
-
-def operation_of(row: Row) -> Operation:
-    """Make an operation of its row."""
-    return Operation(
-        id=row["id"],
-        kind=row["kind"],
-        server=row["server"],
-        host=row["host"],
-        saga=row["saga"],
-        version=row["version"],
-        params=json.loads(row["params"]),
-        state=OperationState(row["state"]),
-        owner=row["owner"],
-        fault=row["fault"],
-        started=row["started"],
-        updated=row["updated"],
-        finished=row["finished"],
-    )
-
-
-def entry_of(row: Row) -> JournalEntry:
-    """Make a journal entry of its row."""
-    return JournalEntry(
-        operation=row["operation"],
-        seq=row["seq"],
-        step=row["step"],
-        mark=Mark(row["mark"]),
-        at=row["at"],
-        detail=row["detail"],
-    )
-
-
-def event_of(row: Row) -> Event:
-    """Make an event of its row."""
-    return Event(
-        actor=Actor(login=row["login"], sudo_user=row["sudo_user"], client=row["client"]),
-        action=row["action"],
-        result=row["result"],
-        server=row["server"],
-        host=row["host"],
-        operation=row["operation"],
-        detail=json.loads(row["detail"]),
-        id=row["id"],
-        at=row["at"],
     )
 
 

@@ -57,18 +57,23 @@ def host_list(context: Context, *, zone: str | None, refresh: bool) -> Table:
 
 
 def see(
-    context: Context, hosts: Sequence[Host], *, refresh: bool, strays: bool = False
+    context: Context,
+    hosts: Sequence[Host],
+    *,
+    refresh: bool,
+    strays: bool = False,
+    whole: bool = False,
 ) -> list[HostView]:
     """See these hosts, after asking all of them, or those of which nothing is on record."""
     app = context.app
-    records, claims = app.on_record()
+    records, claimed = app.on_record()
     asked = list(hosts) if refresh else never_asked(hosts, records)
     if asked:
         failures = look(asked, app.prober, app.store, time.time)
         for failure in failures.values():
             context.say(failure.message)
-        records, claims = app.on_record()
-    seen = views(hosts, records, claims, time.time())
+        records, claimed = app.on_record()
+    seen = views(hosts, records, claimed, time.time(), whole=whole)
     return [view for view in seen if view.known or strays]
 
 
@@ -123,18 +128,21 @@ def host_show(context: Context, *, host: str, refresh: bool) -> Record:
 
     app = context.app
     found = app.inventory.host(host)
-    records, claims = app.on_record()
-    (view,) = [one for one in views([found], records, claims, time.time()) if one.known]
-    if refresh or view.sample is None or view.sample.facts_at is None:
+
+    def view() -> tuple[HostView, set[str]]:
+        records, claimed = app.on_record()
+        seen = views([found], records, claimed, time.time(), whole=True)
+        return next(one for one in seen if one.known), claimed.get(host, set())
+
+    known, ours = view()
+    if refresh or known.sample is None or known.sample.facts_at is None:
         failures = look([found], app.prober, app.store, time.time, depth="full")
         for failure in failures.values():
             context.say(failure.message)
             if failure.hint:
                 context.say(f"hint: {failure.hint}")
-        records, claims = app.on_record()
-        (view,) = [one for one in views([found], records, claims, time.time()) if one.known]
-    ours = {claim.server for claim in claims}
-    return Record(fields=fields_of(view, ours, last_seen(view)))
+        known, ours = view()
+    return Record(fields=fields_of(known, ours, last_seen(known)))
 
 
 @action

@@ -59,7 +59,7 @@ def hypervisor_show(context: Context, *, hypervisor: str) -> Record:
     app = context.app
     by_id = {record.libvirt: name for name, record in app.on_record()[0].items()}
     host = app.inventory.host(by_id.get(hypervisor, hypervisor))
-    (view,) = see(context, [host], refresh=False)
+    (view,) = see(context, [host], refresh=False, whole=True)
     sample, usage = view.sample, view.usage
     return Record(
         fields={

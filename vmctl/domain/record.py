@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vmctl.domain.host_record import HostRecord
+
 
 class ServerState(StrEnum):
     """What a server is when nothing is being done to it."""
@@ -147,61 +149,6 @@ class Change:
     fault: str | None = None
     launched: bool = False
     deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
-    """What the claims on record take of a host, memory and disk in MiB."""
-
-    servers: int = 0
-    vcpus: int = 0
-    memory: int = 0
-    disk: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KvmCheck:
-    """Whether KVM really works on a host; true only for the boot it was tried in."""
-
-    alive: bool
-    boot: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostRecord:
-    """What is on record about a host: the operators' word, its last sample, its claims."""
-
-    name: str
-    enabled: bool = True
-    reason: str | None = None
-    libvirt: str | None = None  # libvirt's own uuid of the host
-    machine: str | None = None
-    boot: str | None = None
-    seen: float | None = None
-    error: str | None = None  # the last one, and when
-    failed: float | None = None
-    sample: Mapping[str, object] | None = None
-    kvm: KvmCheck | None = None
-    used: Used = Used()
-
-    @property
-    def answered(self) -> bool:
-        """Whether the host answered when it was last asked; its last error may be an old one."""
-        return self.seen is not None and (self.failed is None or self.failed <= self.seen)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One look at a host: a sample with the host's identity, or the error instead of it."""
-
-    host: str
-    at: float
-    sample: Mapping[str, object] | None = None
-    libvirt: str | None = None
-    machine: str | None = None
-    boot: str | None = None
-    error: str | None = None
 
 
 Judge = Callable[[HostRecord, tuple[Claim, ...]], str | None]

@@ -14,7 +14,7 @@ from vmctl.domain.host import Limits
 from vmctl.domain.resources import Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from vmctl.domain.host import Host
     from vmctl.domain.sample import Guest, HostSample
@@ -47,12 +47,24 @@ def usage_of(
 ) -> Usage:
     """Reckon up a host from its last look and the claims on record, each with its server's uuid."""
     claims = tuple(claims)
-    strangers = foreign_guests(sample, {uuid for uuid, _ in claims}, stopped=host.count_stopped)
+    return reckon(
+        host,
+        sample,
+        ours={uuid for uuid, _ in claims},
+        claimed=sum((claim for _, claim in claims), Resources()),
+    )
+
+
+def reckon(
+    host: Host, sample: HostSample | None, *, ours: Collection[str], claimed: Resources
+) -> Usage:
+    """Reckon up a host from its last look, whose servers hold claims there, and the claims' sum."""
+    strangers = foreign_guests(sample, ours, stopped=host.count_stopped)
     foreign = Resources(
         vcpus=sum(guest.vcpus for guest in strangers),
         memory=sum(guest.memory for guest in strangers),
     )
-    taken = sum((claim for _, claim in claims), foreign)
+    taken = claimed + foreign
     total = total_of(host, sample)
     ratios, reserved = host.allocation_ratios, host.reserved
     pool = sample.pool(host.default_pool.name) if sample else None
@@ -67,7 +79,7 @@ def usage_of(
             memory=_left(total.memory, ratios.ram, reserved.memory, taken.memory),
             disk=disk if disk is None or available is None else min(disk, available),
         ),
-        servers=len({uuid for uuid, _ in claims}),
+        servers=len(ours),
         foreign_guests=len(strangers),
         available=available,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.check_facts import Contact, Facts, Identity, KvmTrial, Trial
 from vmctl.domain.check_steps import check
-from vmctl.domain.record import KvmCheck
+from vmctl.domain.host_record import KvmCheck
 from vmctl.errors import HostError
 from vmctl.services.fanout import Failed, fanout
 from vmctl.services.hosts import AT_ONCE, sample_of, sighting
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from vmctl.domain.check import Finding
     from vmctl.domain.check_facts import Need
     from vmctl.domain.host import Host
+    from vmctl.domain.host_record import HostRecord
     from vmctl.domain.network import Network
-    from vmctl.domain.record import HostRecord
     from vmctl.domain.sample import HostSample
     from vmctl.ports import Clock, Examiner, Prober, Store
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmctl.domain.host import Host
-from vmctl.domain.record import HostRecord, Sighting
+from vmctl.domain.host_record import HostRecord, Sighting
 from vmctl.domain.resources import Resources
-from vmctl.domain.sample_form import from_plain, to_plain
-from vmctl.domain.usage import Usage, pressure_word, state_of, usage_of
+from vmctl.domain.sample_form import brief, from_plain, to_plain
+from vmctl.domain.usage import Usage, pressure_word, reckon, state_of
 from vmctl.errors import VmctlError
-from vmctl.services.fanout import Ok, fanout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from vmctl.domain.record import Claim
     from vmctl.domain.sample import Depth, HostSample
     from vmctl.domain.usage import State
     from vmctl.ports import Clock, Prober, Store
@@ -64,6 +62,9 @@ def look(
 
     A host that does not answer costs its own time limit and is kept as down; it fails nothing.
     """
+    # Threads and queues are only for those who ask: a list from the record has no use for them.
+    from vmctl.services.fanout import Ok, fanout
+
     before = {one.name: sample_of(one) for one in store.hosts()}
 
     def ask(host: Host) -> HostSample:
@@ -88,24 +89,26 @@ def look(
 def views(
     hosts: Iterable[Host],
     records: Mapping[str, HostRecord],
-    claims: Iterable[Claim],
+    claimed: Mapping[str, Collection[str]],
     now: float,
+    *,
+    whole: bool = False,
 ) -> list[HostView]:
     """See the hosts as they are on record, and those too that hold claims but are written nowhere.
 
-    A host that was dropped from the inventory, or renamed in it, must not hide its servers.
+    `claimed` are the servers that hold claims on each host. A host that was dropped from the
+    inventory, or renamed in it, must not hide its servers. Samples are read as far as a list
+    shows them, unless the `whole` is asked for.
     """
-    held: dict[str, list[Claim]] = {}
-    for claim in claims:
-        held.setdefault(claim.host, []).append(claim)
     found = []
     for host in hosts:
         record = records.get(host.name) or HostRecord(name=host.name)
-        found.append(_view(host, record, held.pop(host.name, []), now))
-    for name, claimed in sorted(held.items()):
+        found.append(_view(host, record, claimed.get(host.name, ()), now, whole=whole))
+    written = {view.host.name for view in found}
+    for name in sorted(set(claimed) - written):
         record = records.get(name) or HostRecord(name=name)
         lost = Host(name=name, address="", zone="")
-        found.append(_view(lost, record, claimed, now, known=False))
+        found.append(_view(lost, record, claimed[name], now, whole=whole, known=False))
     return found
 
 
@@ -122,27 +125,26 @@ def never_asked(hosts: Iterable[Host], records: Mapping[str, HostRecord]) -> lis
 def _view(
     host: Host,
     record: HostRecord,
-    claims: list[Claim],
+    ours: Collection[str],
     now: float,
     *,
+    whole: bool,
     known: bool = True,
 ) -> HostView:
-    sample = sample_of(record)
+    brief_one = (
+        brief(record.sample, ours, host.default_pool.name) if record.sample and not whole else None
+    )
+    sample = brief_one or sample_of(record)
+    used = record.used
+    claimed = Resources(vcpus=used.vcpus, memory=used.memory, disk=used.disk)
     return HostView(
         host=host,
         record=record,
         sample=sample,
-        usage=usage_of(host, sample, [(one.server, _on_default(host, one)) for one in claims]),
+        usage=reckon(host, sample, ours=ours, claimed=claimed),
         state=state_of(sample, failed=record.failed, now=now),
         known=known,
     )
-
-
-def _on_default(host: Host, claim: Claim) -> Resources:
-    """Give what a claim takes; disk in another pool takes nothing of the default one."""
-    here = claim.pool in ("", host.default_pool.name)
-    disk = claim.disk if here else 0
-    return Resources(vcpus=claim.vcpus, memory=claim.memory, disk=disk)
 
 
 def sample_of(record: HostRecord | None) -> HostSample | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vmctl.adapters.location import Location
     from vmctl.adapters.migrations import Migration
     from vmctl.adapters.store.engine import Tx
+    from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
     from vmctl.domain.operation import (
         Actor,
         JournalEntry,
@@ -49,13 +50,10 @@ if TYPE_CHECKING:
         Attempt,
         Change,
         Claim,
-        HostRecord,
         Judge,
-        KvmCheck,
         NewServer,
         Server,
         ServerState,
-        Sighting,
         Wanted,
     )
     from vmctl.ports import Lease

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, select, update
 
-from vmctl.adapters.rows import as_json
+from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.schema import addresses, attempts, claims, hosts, nics, operations, servers
 from vmctl.adapters.store.hosts import ensure, host_at
 from vmctl.adapters.store.operations import IN_THE_WAY, enter, fenced

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from vmctl.adapters.rows import as_json, event_of
+from vmctl.adapters.host_rows import as_json
+from vmctl.adapters.operation_rows import event_of
 from vmctl.adapters.schema import events
 from vmctl.adapters.store.servers import rows
 

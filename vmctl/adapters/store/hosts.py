@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from vmctl.adapters.rows import as_json, host_of, used_of
+from vmctl.adapters.host_rows import as_json, host_of, used_of
 from vmctl.adapters.schema import claims, hosts
 from vmctl.adapters.store.servers import rows
-from vmctl.domain.record import HostRecord
+from vmctl.domain.host_record import HostRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Update
 
     from vmctl.adapters.store.engine import Tx
-    from vmctl.domain.record import KvmCheck, Sighting, Used
+    from vmctl.domain.host_record import KvmCheck, Sighting, Used
 
 
 def listing(tx: Tx) -> tuple[HostRecord, ...]:
@@ -108,6 +108,6 @@ def _used(tx: Tx, which: ColumnElement[bool] | None = None) -> Mapping[str, Used
         func.count(claims.c.server.distinct()).label("servers"),
         func.sum(claims.c.vcpus).label("vcpus"),
         func.sum(claims.c.memory).label("memory"),
-        func.sum(claims.c.disk).label("disk"),
+        func.sum(case((claims.c.pool == "", claims.c.disk), else_=0)).label("disk"),
     ).group_by(claims.c.host)
     return used_of(rows(tx, query if which is None else query.where(which)))

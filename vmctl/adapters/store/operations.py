@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from vmctl.adapters.rows import as_json, entry_of, operation_of
+from vmctl.adapters.host_rows import as_json
+from vmctl.adapters.operation_rows import entry_of, operation_of
 from vmctl.adapters.schema import journal, operations, servers
 from vmctl.adapters.store.servers import rows
 from vmctl.domain.operation import (

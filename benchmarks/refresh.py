@@ -1,0 +1,120 @@
+"""What asking 40 real hosts costs, against a bare loop over Fabric that runs `true` on them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.lab.outside import Lab, plain
+from tests.lab.plan import CHECKOUT, HostPlan
+
+HOSTS, ROUNDS, LIMIT = 40, 5, 1.3
+AT_ONCE = 32
+
+
+def bare_loop(lab: Lab) -> float:
+    """Seconds in which plain Fabric runs `true` on every host, as many at a time as vmctl."""
+    from fabric import Connection
+    from paramiko import RejectPolicy
+
+    waiting: queue.SimpleQueue[HostPlan] = queue.SimpleQueue()
+    failures: list[Exception] = []
+    jump = lab.host("kvm1")
+    for host in lab.hosts:
+        waiting.put(host)
+
+    def connection(host: HostPlan, gateway: Connection | None = None) -> Connection:
+        keys = {"key_filename": str(lab.plan.key), "look_for_keys": False, "allow_agent": False}
+        made = Connection(host.address, user=host.login, connect_kwargs=keys, gateway=gateway)
+        made.client.load_host_keys(str(lab.plan.known_hosts))
+        made.client.set_missing_host_key_policy(RejectPolicy())
+        return made
+
+    def work() -> None:
+        while True:
+            try:
+                host = waiting.get_nowait()
+            except queue.Empty:
+                return
+            # sshd drops some of many connects at once: whoever loops over it tries again.
+            for attempt in range(5):
+                gateway = connection(jump) if host.behind else None
+                try:
+                    with connection(host, gateway) as made:
+                        made.run("true", hide=True, in_stream=False)
+                    break
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
+                    time.sleep(0.1 * (attempt + 1))
+                    if attempt == 4:
+                        failures.append(error)
+                finally:
+                    if gateway is not None:
+                        gateway.close()
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=work) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return time.monotonic() - began
+
+
+def refresh(env: dict[str, str]) -> float:
+    """Seconds of `vmctl host list --refresh`."""
+    script = str(Path(sys.executable).parent / "vmctl")
+    began = time.monotonic()
+    words = [script, "host", "list", "--refresh", "-f", "value", "-c", "State"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    took = time.monotonic() - began
+    if done.stdout.split() != ["up"] * HOSTS:
+        raise RuntimeError(f"not all hosts are up: {done.stdout.split()}{done.stderr}")
+    return took
+
+
+def start(env: dict[str, str]) -> float:
+    """Seconds that vmctl takes to start and to list from the record."""
+    script = str(Path(sys.executable).parent / "vmctl")
+    began = time.monotonic()
+    subprocess.run([script, "host", "list"], env=env, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
+def main() -> int:
+    """Measure on a lab of its own; return 1 when vmctl is over its limit."""
+    with tempfile.TemporaryDirectory(dir=CHECKOUT / ".lab") as folder:
+        lab = Lab(root=Path(folder) / "lab")
+        try:
+            plain(*lab.command("up", "--hosts", str(HOSTS)), seconds=300)
+            env = {
+                "PATH": os.environ["PATH"],
+                "HOME": folder,
+                "VMCTL_INVENTORY": f"{lab.root}/inventory.yaml",
+                "VMCTL_DB": f"{folder}/state.db",
+            }
+            refresh(env)  # the first look at a host asks for its guests twice
+            bare_loop(lab)
+            pairs = [(bare_loop(lab), refresh(env), start(env)) for _ in range(ROUNDS)]
+        finally:
+            plain(*lab.command("down"), seconds=120)
+    bare, whole, started = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median((w - s) / b for b, w, s in pairs)
+    print(f"bare Fabric loop, {HOSTS} hosts {bare:8.2f} s")
+    print(
+        f"host list --refresh         {whole:8.2f} s, of which starting {started:.2f} s;"
+        f" {ratio:.2f} x, limit {LIMIT} x{'  OVER' if ratio > LIMIT else ''}"
+    )
+    return int(ratio > LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
