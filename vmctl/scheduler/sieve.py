@@ -64,7 +64,7 @@ class Sieve:
         self._change(host, take(state, self.scene))
         for other in self._sharing.get(state.disk_shared or "", ()):
             if other != host:
-                self._change(other, lose_disk(self.hosts[other], self.scene))
+                self._change(other, lose_disk(self.hosts[other], self.scene.need.disk))
         where = neighbourhood(state, self.scene)
         for other in self._near.get(where or "", ()):
             self._change(other, gain_neighbour(self.hosts[other]))
@@ -135,6 +135,20 @@ def chains(
         chosen |= {name: filters[name] for name in policy.filters if name not in chosen}
     first = tuple((name, each) for name, each in chosen.items() if each.applies(request, scene))
     return first, tuple((name, each) for name, each in first if not each.once)
+
+
+def judge(
+    host: HostState, request: RequestSpec, scene: Scene, chain: Named
+) -> tuple[str, Refusal] | None:
+    """The first filter that refuses a host, with its reason, or None. One that breaks refuses."""
+    for name, each in chain:
+        try:
+            refusal = each.check(host, request, scene)
+        except Exception as error:  # noqa: BLE001 -- a plug-in may raise anything
+            refusal = failed("filter", error)
+        if refusal is not None:
+            return name, refusal
+    return None
 
 
 def unsupported(scene: Scene, policy: Policy) -> Refusal | None:
