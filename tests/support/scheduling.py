@@ -42,7 +42,7 @@ def a_flavor(
     return replace(flavor, **other)  # type: ignore[arg-type]  # tests pass fields by their names
 
 
-def a_request(flavor: FlavorSpec | None = None, **other: object) -> RequestSpec:
+def a_request(flavor: FlavorSpec | None = None, /, **other: object) -> RequestSpec:
     request = RequestSpec(flavor=flavor or a_flavor())
     return replace(request, **other)  # type: ignore[arg-type]  # tests pass fields by their names
 

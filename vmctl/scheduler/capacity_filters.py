@@ -111,8 +111,8 @@ def _disk(host: HostState, scene: Scene, ratio: float) -> Refusal | None:
     if need > total:
         return _larger_than_all(need, total)
     if available is not None and available < free:
-        words = f"needs {format_size(need)}, the pool has {format_size(available)} available"
-        return Refusal(words, need, available)
+        needs, has = _told_apart(need, available)
+        return Refusal(f"needs {needs}, the pool has {has} available", need, available)
     claimed = _claimed(host.taken.disk, host.foreign.disk, host.reserved.disk)
     return _short(need, free, total, ratio, claimed)
 
@@ -132,14 +132,20 @@ def _io_ops(host: HostState, limit: float) -> Refusal | None:
 
 
 def _larger_than_all(need: int, total: int) -> Refusal:
-    return Refusal(
-        f"needs {format_size(need)}, the host has {format_size(total)} in all", need, total
-    )
+    needs, has = _told_apart(need, total)
+    return Refusal(f"needs {needs}, the host has {has} in all", need, total)
 
 
 def _short(need: int, free: float, total: int, ratio: float, claimed: str) -> Refusal:
-    room = f"{format_size(free)} free of {format_size(total)} × {float(ratio)}"
-    return Refusal(f"needs {format_size(need)}, {room}, {claimed}", need, free)
+    needs, has = _told_apart(need, free)
+    room = f"{has} free of {format_size(total)} × {float(ratio)}"
+    return Refusal(f"needs {needs}, {room}, {claimed}", need, free)
+
+
+def _told_apart(need: float, have: float) -> tuple[str, str]:
+    """Both sizes in words, and in MiB where rounding would make them look alike."""
+    words = format_size(need), format_size(have)
+    return words if words[0] != words[1] else (f"{need:.7g} MiB", f"{have:.7g} MiB")
 
 
 def _claimed(taken: int, foreign: int, reserved: int) -> str:
