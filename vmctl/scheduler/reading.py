@@ -14,7 +14,8 @@ _MIB_OF_GIB = 1024
 class Reader:
     """One mapping of a file, read key by key; what is left over is an error.
 
-    A key that is missing gives its default; one that is null too, where the default is None.
+    A key that is missing gives its default; so does one that is null, unless a single value that
+    cannot be unknown is wanted.
     """
 
     def __init__(self, data: object, where: str, problems: list[str]) -> None:
@@ -39,7 +40,7 @@ class Reader:
         if key not in self._data:
             return default
         value = self._data.pop(key)
-        if value is None and default is None:
+        if value is None and (default is None or isinstance(default, dict | list | tuple)):
             return default
         if not fits(value):
             self.complain(key, f"must be {wanted}, not {_shown(value)}")
