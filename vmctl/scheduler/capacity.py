@@ -12,6 +12,7 @@ from vmctl.domain.placement import Refusal
 from vmctl.domain.resources import Resources
 from vmctl.scheduler.engine import check_names, place
 from vmctl.scheduler.filters import FILTERS
+from vmctl.scheduler.group_filters import to_keep_together
 from vmctl.scheduler.scene import Filter, Scene, Weigher, scene_of, settle
 from vmctl.scheduler.sieve import Named, Sieve, chains, judge, unsupported
 from vmctl.scheduler.survival import Placing, survive_one_death
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from vmctl.domain.request import RequestSpec
     from vmctl.scheduler.policy import Policy
 
-LIMIT = 100_000  # what takes so many takes any number
+LIMIT = 10_000  # a host that takes so many takes any number
 _SIZES = frozenset(("Ram", "Core", "Disk", "AggregateRam", "AggregateCore", "AggregateDisk"))
 
 
@@ -133,18 +134,23 @@ def _in_all(
     scene: Scene,
     placing: Placing,
 ) -> int | None:
-    """The sum over hosts, unless they depend on each other: then the engine fills the fleet."""
-    alone = [each.fits for each in hosts]
-    bound = LIMIT if None in alone else sum(each or 0 for each in alone)
-    together = scene.group is not None and scene.group.policy == "affinity"
+    """The sum over hosts, unless they depend on each other."""
+    alone = {each.host: each.fits for each in hosts}
+    if request.force_host is None and to_keep_together(request, scene) and not scene.members_on:
+        # Wherever the first one goes, the rest must follow.
+        first = placing(replace(request, count=1, min_count=None), fleet).choices
+        return alone[first[0].host] if first else 0
+    total = 0
+    for fits in alone.values():
+        if fits is None:
+            return None
+        total += fits
     shared = scene.need.disk and any(
         host.disk_shared or any(pool.shared for pool in host.pools or ()) for host in fleet.hosts
     )
-    if not bound or not (together or shared):
-        return None if None in alone else bound
-    filling = replace(request, count=bound, min_count=1)
-    placed = len(placing(filling, fleet).choices)
-    return None if placed >= LIMIT else placed
+    if not shared or not total:
+        return total
+    return len(placing(replace(request, count=total, min_count=1), fleet).choices)
 
 
 def _zone(host: HostState, scene: Scene) -> str:
