@@ -6,7 +6,8 @@ import heapq
 from typing import TYPE_CHECKING
 
 from vmctl.domain.placement import Score, Verdict
-from vmctl.scheduler.boxes import BoxTree, best_first
+from vmctl.scheduler.boxes import Grove
+from vmctl.scheduler.search import Search
 from vmctl.scheduler.weighing import Broken, Scales, Values, scores
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class Ranking:
         self._raws: dict[int, Values] = {}
         self._scores: dict[int, tuple[Score, ...]] = {}
         self._weights: dict[int, float] = {}
-        self._tree_of: dict[int, BoxTree] = {}
-        self._trees: tuple[BoxTree, ...] = ()
+        self._grove_of: dict[int, Grove] = {}
+        self._groves: tuple[Grove, ...] = ()
+        self._search = Search(())
 
     def best(self) -> Iterator[tuple[float, int]]:
         """Judge what has changed, and yield weights and hosts in their order.
@@ -58,7 +60,7 @@ class Ranking:
         if len(sieve.alive) < 2:
             return iter([(0.0, host) for host in sieve.alive])
         if self._quick and not first:
-            return self._search(changed)
+            return self._quickly(changed)
         return self._weigh_all()
 
     def verdicts(self, names: Sequence[str]) -> tuple[Verdict, ...]:
@@ -99,21 +101,21 @@ class Ranking:
             total, _, host = heapq.heappop(heap)
             yield -total or 0.0, host
 
-    def _search(self, changed: Iterable[int]) -> Iterator[tuple[float, int]]:
+    def _quickly(self, changed: Iterable[int]) -> Iterator[tuple[float, int]]:
         alive, floored = self._sieve.alive, self._scales.floored
         gone = self._sieve.dropped()
-        if not self._trees:
+        if not self._groves:
             self._grow()
         else:
             for host in gone:
-                self._tree_of[host].put(host, None)
+                self._grove_of[host].put(host, None)
             for host in changed:
                 if host in alive:
-                    self._tree_of[host].put(host, floored(self._raws[host]))
-        bounds = [bounds for tree in self._trees if (bounds := tree.bounds()) is not None]
+                    self._grove_of[host].put(host, floored(self._raws[host]))
+        bounds = [bounds for grove in self._groves if (bounds := grove.bounds()) is not None]
         low = [min(values) for values in zip(*(low for low, _ in bounds), strict=True)]
         high = [max(values) for values in zip(*(high for _, high in bounds), strict=True)]
-        return best_first(self._trees, self._scales.between(low, high))
+        return self._search.best_first(self._scales.between(low, high))
 
     def _grow(self) -> None:
         hosts = list(self._sieve.alive)
@@ -126,11 +128,12 @@ class Ranking:
         for host, multipliers in zip(hosts, self._multipliers(hosts), strict=True):
             alike.setdefault(multipliers, []).append(host)
         for multipliers, members in alike.items():
-            tree = BoxTree(
+            grove = Grove(
                 multipliers, {host: values[host] for host in members}, self._ranks, scales
             )
-            self._tree_of.update(dict.fromkeys(members, tree))
-            self._trees = (*self._trees, tree)
+            self._grove_of.update(dict.fromkeys(members, grove))
+            self._groves = (*self._groves, grove)
+        self._search = Search(self._groves)
 
     def _multipliers(self, hosts: Sequence[int]) -> list[Values]:
         sieve, known = self._sieve, dict[int, Values]()
