@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from vmctl.scheduler.weighing import Scale, Values
 
@@ -54,14 +54,14 @@ class BoxTree:
     def __len__(self) -> int:
         return len(self._leaf)
 
-    def remove(self, host: int) -> None:
-        """Take a host out."""
-        node = self._leaf.pop(host)
-        self.top[node] = self.bottom[node] = None
-        node >>= 1
-        while node:
-            self._bound(node)
-            node >>= 1
+    def remove(self, hosts: Iterable[int]) -> None:
+        """Take hosts out."""
+        nodes = {self._leaf.pop(host) for host in hosts}
+        for node in nodes:
+            self.top[node] = self.bottom[node] = None
+        while nodes := {node >> 1 for node in nodes if node > 1}:
+            for node in nodes:
+                self._bound(node)
 
     def values(self) -> dict[int, Values]:
         """The hosts that are left, with their values."""
@@ -108,18 +108,22 @@ class Grove:
         self.news: list[BoxTree | int] = []
         self._tree_of = dict.fromkeys(values, self.trees[0])
 
-    def put(self, host: int, values: Values | None) -> None:
-        """Replace a host's values, or take the host out with None."""
-        tree = self._tree_of.pop(host, None)
-        if tree is not None:
-            tree.remove(host)
-        elif values is None:
-            del self.single[host]
-        if values is not None:
-            self.single[host] = self._turned(values)
-            self.news.append(host)
-            if len(self.single) > _FEW:
-                self._plant()
+    def put(self, changes: Mapping[int, Values | None]) -> None:
+        """Replace the values of some hosts, or take those out that have None."""
+        leaving: dict[BoxTree, list[int]] = {}
+        for host, values in changes.items():
+            tree = self._tree_of.pop(host, None)
+            if tree is not None:
+                leaving.setdefault(tree, []).append(host)
+            if values is not None:
+                self.single[host] = self._turned(values)
+                self.news.append(host)
+            elif tree is None:
+                del self.single[host]
+        for tree, hosts in leaving.items():
+            tree.remove(hosts)
+        if len(self.single) > _FEW:
+            self._plant()
 
     def bounds(self) -> tuple[list[float], list[float]] | None:
         """The smallest and the largest value of each weigher, or None when no host is left."""

@@ -107,11 +107,15 @@ class Ranking:
         if not self._groves:
             self._grow()
         else:
+            changes: dict[Grove, dict[int, Values | None]] = {}
             for host in gone:
-                self._grove_of[host].put(host, None)
+                changes.setdefault(self._grove_of[host], {})[host] = None
             for host in changed:
                 if host in alive:
-                    self._grove_of[host].put(host, floored(self._raws[host]))
+                    values = floored(self._raws[host])
+                    changes.setdefault(self._grove_of[host], {})[host] = values
+            for grove, those in changes.items():
+                grove.put(those)
         bounds = [bounds for grove in self._groves if (bounds := grove.bounds()) is not None]
         low = [min(values) for values in zip(*(low for low, _ in bounds), strict=True)]
         high = [max(values) for values in zip(*(high for _, high in bounds), strict=True)]
