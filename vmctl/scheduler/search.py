@@ -23,7 +23,7 @@ class Search:
     """What is known of the order of the hosts, kept from one step to the next as far as it holds.
 
     While the scales stay, a bound that was found remains one: boxes only shrink as hosts leave.
-    So what was opened stays open, and an entry is looked at again when its turn comes.
+    So what was opened stays open, and what has gone since is passed over when its turn comes.
     """
 
     def __init__(self, groves: Sequence[Grove]) -> None:
@@ -77,13 +77,9 @@ class Search:
                     self._yielded.append(entry)
                     yield -bound or 0.0, node
                 continue
-            if found.felled or (box := found.top[node]) is None:
+            if found.felled or found.top[node] is None:
                 continue
-            now = (-_weight(self._terms[number], box), found.rank[node], part, node)
-            if now != entry:
-                # Hosts have left this box since: it may be worse than it was.
-                heapq.heappush(heap, now)
-            elif node < found.size:
+            if node < found.size:
                 self._open(found, part, node, self._terms[number])
             elif (host := found.leaves[node - found.size]) is not None:
                 self._yielded.append(entry)
