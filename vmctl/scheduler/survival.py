@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,40 +30,50 @@ def survive_one_death(request: RequestSpec, fleet: Fleet, most: int, placing: Pl
     A host's own servers are as large as their claims say; where these are not known, they share
     what is taken there equally. They may go anywhere, larger ones first; foreign guests die.
     """
+    names = [host.name for host in sorted(fleet.hosts, key=lambda host: -host.taken.memory)]
+    # Where a server goes does not depend on how many come after it: one placement serves all.
+    filled = placing(replace(request, count=most, min_count=1), fleet).choices if most else ()
+    order = [choice.host for choice in filled]
+    grown: dict[int, tuple[Fleet, Counter[str]]] = {}
 
-    def casualty(added: int) -> str | None:
-        return _casualty(request, fleet, added, placing)
+    def lost(name: str, added: int) -> bool:
+        if added not in grown:
+            new = Counter(order[:added])
+            grown[added] = load(fleet, request, new), new
+        return _is_lost(name, request, *grown[added], placing)
 
-    weakest = casualty(0)
-    if weakest is not None:
-        return Survival(fits=0, safe_now=False, weakest=weakest)
-    safe, lost = 0, most + 1
-    while lost - safe > 1:
-        middle = (safe + lost) // 2
-        victim = casualty(middle)
-        if victim is None:
-            safe = middle
-        else:
-            lost, weakest = middle, victim
-    return Survival(fits=safe, safe_now=True, weakest=weakest)
+    for name in names:
+        if lost(name, 0):
+            return Survival(fits=0, safe_now=False, weakest=name)
+    # Few hosts set the limit: each is asked at the best bound so far, and searched only if it is
+    # lost there. It ends when all hosts in turn have survived at one and the same bound.
+    bound, weakest, survived = most, None, 0
+    turn = itertools.cycle(names)
+    while survived < len(names):
+        name = next(turn)
+        if not lost(name, bound):
+            survived += 1
+            continue
+        safe = 0
+        while bound - safe > 1:
+            middle = (safe + bound) // 2
+            safe, bound = (safe, middle) if lost(name, middle) else (middle, bound)
+        bound, weakest, survived = safe, name, 1
+    return Survival(fits=bound, safe_now=True, weakest=weakest)
 
 
-def _casualty(request: RequestSpec, fleet: Fleet, added: int, placing: Placing) -> str | None:
-    """The first host whose servers would find no room, once so many servers were added."""
-    new: Counter[str] = Counter()
-    if added:
-        placement = placing(replace(request, count=added, min_count=None), fleet)
-        new.update(choice.host for choice in placement.choices)
-        fleet = load(fleet, request, new)
-    fullest_first = sorted(fleet.hosts, key=lambda host: -host.taken.memory)
-    for host in fullest_first:
-        rest = without_host(fleet, host.name)
-        for evacuation in _evacuations(host, request, new[host.name]):
-            placement = placing(evacuation, rest)
-            if placement.failed is not None:
-                return host.name
-            rest = load(rest, evacuation, Counter(choice.host for choice in placement.choices))
-    return None
+def _is_lost(
+    name: str, request: RequestSpec, fleet: Fleet, new: Counter[str], placing: Placing
+) -> bool:
+    """Whether some server of a host would find no room, were the host to die."""
+    (dying,) = (host for host in fleet.hosts if host.name == name)
+    rest = without_host(fleet, name)
+    for evacuation in _evacuations(dying, request, new[name]):
+        placement = placing(evacuation, rest)
+        if placement.failed is not None:
+            return True
+        rest = load(rest, evacuation, Counter(choice.host for choice in placement.choices))
+    return False
 
 
 def _evacuations(host: HostState, request: RequestSpec, new: int) -> Iterator[RequestSpec]:
