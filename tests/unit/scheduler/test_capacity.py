@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,23 @@ def test_capacity_without_any_limit_is_none() -> None:
     found = capacity(a_request(), a_fleet(a_host()), Policy(filters=("AllHosts",)))
 
     assert (found.total, found.hosts[0].fits, found.hosts[0].filter) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("chain", "hints"),
+    [(("Ram", "Odd"), {}), (("Ram", "Json"), {"query": '["not", ["=", "$num_instances", 3]]'})],
+)
+def test_a_filter_that_would_pass_again_further_on_still_ends_a_host(
+    chain: tuple[str, ...], hints: dict[str, object]
+) -> None:
+    fleet = a_fleet(a_host("kvm1", memory="30GiB"))
+    policy = Policy(filters=chain)
+    one = a_request(a_flavor(memory="3GiB"), hints=hints)
+
+    found = capacity(one, fleet, policy, filters=PLUGGED_FILTERS)
+
+    assert (found.total, found.hosts[0].filter) == (3, chain[1])
+    assert place(replace(one, count=4), fleet, policy, filters=PLUGGED_FILTERS).failed is not None
 
 
 def test_a_group_that_keeps_apart_limits_each_host() -> None:

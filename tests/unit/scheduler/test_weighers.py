@@ -259,6 +259,8 @@ def test_weights_are_summed_in_the_order_of_the_policy() -> None:
             id="one that cannot be read: the policy's",
         ),
         pytest.param([{"ram_weight_multiplier": "1,2"}], 1.0, id="a list is no number"),
+        pytest.param([{"ram_weight_multiplier": "nan"}], 1.0, id="nor is nan"),
+        pytest.param([{"ram_weight_multiplier": "inf"}], 1.0, id="nor is inf"),
     ],
 )
 def test_an_aggregate_overrides_a_multiplier(
