@@ -73,12 +73,15 @@ def write(measured: Measured) -> None:
         "Written by `python -m benchmarks.placement_growth`: one request under the default policy,",
         f"on Python {platform.python_version()}. Seconds, and in brackets the MiB that a process",
         "of its own grew by. A request that does not fit as a whole ends where the room does (*).",
+        "`make bench` holds the engine against the plain loop, in one run.",
         "",
         "![Seconds by hosts, for each number of servers](placement-speed.svg)",
     ]
     for kind in KINDS:
         lines += ["", f"## A {kind} fleet", ""]
-        lines.append("| Hosts | " + " | ".join(f"{n:,} servers" for n in SERVERS) + " |")
+        lines.append(
+            "| Hosts | " + " | ".join(f"{n:,} server{'s' * (n > 1)}" for n in SERVERS) + " |"
+        )
         lines.append("|---:|" + "---:|" * len(SERVERS))
         for hosts in HOSTS:
             cells = [_cell(*measured[kind, hosts, servers]) for servers in SERVERS]
