@@ -79,9 +79,7 @@ def write(measured: Measured) -> None:
     ]
     for kind in KINDS:
         lines += ["", f"## A {kind} fleet", ""]
-        lines.append(
-            "| Hosts | " + " | ".join(f"{n:,} server{'s' * (n > 1)}" for n in SERVERS) + " |"
-        )
+        lines.append("| Hosts | " + " | ".join(_servers(n) for n in SERVERS) + " |")
         lines.append("|---:|" + "---:|" * len(SERVERS))
         for hosts in HOSTS:
             cells = [_cell(*measured[kind, hosts, servers]) for servers in SERVERS]
@@ -89,7 +87,7 @@ def write(measured: Measured) -> None:
     DOCS.joinpath("placement-speed.md").write_text("\n".join(lines) + "\n")
     series = [
         Series(
-            name=f"{servers:,} servers, {kind}",
+            name=f"{_servers(servers)}, {kind}",
             points=tuple((hosts, measured[kind, hosts, servers][0]) for hosts in HOSTS),
             dashed=kind == "uniform",
             colour=index,
@@ -99,6 +97,10 @@ def write(measured: Measured) -> None:
     ]
     plot = log_plot(series, across="hosts", up="seconds", title="Placing servers: time by hosts")
     DOCS.joinpath("placement-speed.svg").write_text(plot)
+
+
+def _servers(number: int) -> str:
+    return "1 server" if number == 1 else f"{number:,} servers"
 
 
 def _cell(seconds: float, mebibytes: float, whole: bool) -> str:  # noqa: FBT001 -- a row's parts
