@@ -10,7 +10,8 @@ from benchmarks.fleets import a_request, mixed, uniform
 from tests.support.naive_placement import naive_place
 from vmctl.scheduler.capacity import capacity
 from vmctl.scheduler.engine import place
-from vmctl.scheduler.fleet_file import fleet_data, fleet_from
+from vmctl.scheduler.fleet_data import fleet_data
+from vmctl.scheduler.fleet_file import fleet_from
 from vmctl.scheduler.policy import Policy
 
 if TYPE_CHECKING:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 from typing import cast
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +19,8 @@ from vmctl.domain.request import FlavorSpec, ImageSpec, RequestSpec
 from vmctl.domain.resources import Resources
 from vmctl.errors import UsageError
 from vmctl.scheduler.engine import place
-from vmctl.scheduler.fleet_file import fleet_data, fleet_from
+from vmctl.scheduler.fleet_data import fleet_data
+from vmctl.scheduler.fleet_file import fleet_from
 from vmctl.scheduler.policy import Options, Policy
 from vmctl.scheduler.request_file import answer, request_from
 
@@ -301,6 +305,22 @@ def test_an_answer_has_the_public_keys_and_no_others() -> None:
         ],
         "failed": None,
     }
+
+
+def test_the_documented_files_are_read() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "scheduler.md").read_text()
+    fleet_text, request_text = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+    fleet, request = (
+        fleet_from(yaml.safe_load(fleet_text)),
+        request_from(yaml.safe_load(request_text)),
+    )
+
+    verdicts = place(request, fleet.fleet, fleet.policy).verdicts
+    assert [(each.host, each.filter) for each in verdicts] == [
+        ("kvm1", None),
+        ("kvm2", "AvailabilityZone"),
+    ]
 
 
 def test_a_traced_answer_says_for_which_server_each_verdict_is() -> None:
