@@ -28,7 +28,7 @@ def run() -> Iterator[Figure]:
         yield from _against_the_plain_loop(kind, make(HOSTS))
     small = mixed(1000)
     once = min(_timed(lambda: place(a_request(1), small, Policy()))[0] for _ in range(5))
-    yield Figure(name="1,000 hosts × 1 server", value=once * 1000, unit="ms", at_most=40)
+    yield Figure(name="1,000 hosts × 1 server", value=once * 1000, unit="ms", at_most=20)
     data = fleet_data(mixed(HOSTS), Policy())
     seconds, _ = _timed(lambda: fleet_from(data))
     yield Figure(name="10,000 hosts read from a loaded fleet file", value=seconds, unit="s")
@@ -51,7 +51,7 @@ def _against_the_plain_loop(kind: str, fleet: Fleet) -> Iterator[Figure]:
     # A request for several ends with one round more, for the alternates.
     each = (some - first) / SAMPLE
     loop = first + each * SERVERS
-    yield Figure(name=f"{name}: engine", value=engine, unit="s", at_most=3)
+    yield Figure(name=f"{name}: engine", value=engine, unit="s", at_most=2)
     yield Figure(name=f"{name}: plain loop, extrapolated", value=loop, unit="s")
     yield Figure(name=f"{name}: times faster", value=loop / engine, unit="×", at_least=50)
 
