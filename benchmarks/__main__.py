@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import placement, placement_growth
+from benchmarks import inventory, placement, placement_growth, refresh, startup
 
-BENCHMARKS = {"placement": placement.run, "placement-growth": placement_growth.run}
+BENCHMARKS = {
+    "startup": startup.run,
+    "inventory": inventory.run,
+    "placement": placement.run,
+    "placement-growth": placement_growth.run,
+    "refresh": refresh.run,
+}
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.figures import Figure
+
 ROUNDS = 9
 READ = "from vmctl.adapters.inventory import check_inventory as f; f({path!r})"
 KEPT = "from vmctl.adapters.inventory import load_inventory as f; f({path!r}, {cache!r})"
@@ -44,22 +46,19 @@ def ranges(count: int) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Print every ratio; return 1 when one is over its limit."""
+def run() -> list[Figure]:
+    """Measure every case, each as a multiple of an empty Python."""
     floor = _cpu("pass")
-    over = False
+    figures = []
     with tempfile.TemporaryDirectory() as folder:
         for name, shape, count, code, limit in CASES:
             path = Path(folder) / f"{shape}{count}.yaml"
             path.write_text({"plain": plain, "ranges": ranges}[shape](count), encoding="utf-8")
             cost = _cpu(code.format(path=str(path), cache=folder))
-            ratio = cost / floor
-            over |= ratio > limit
-            print(
-                f"{name:<34}{cost * 1000:8.1f} ms CPU {ratio:6.2f} x, limit {limit:g} x"
-                f"{'  OVER' if ratio > limit else ''}"
+            figures.append(
+                Figure(name=name, value=cost / floor, unit="x python -c pass", at_most=limit)
             )
-    return int(over)
+    return figures
 
 
 def _cpu(code: str) -> float:
@@ -70,7 +69,3 @@ def _cpu(code: str) -> float:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         samples.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return statistics.median(samples[1:])  # the first one made bytecode, or the record
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks.figures import Figure
 from tests.lab.outside import Lab, plain
 from tests.lab.plan import CHECKOUT, HostPlan
 
@@ -89,8 +90,8 @@ def start(env: dict[str, str]) -> float:
     return time.monotonic() - began
 
 
-def main() -> int:
-    """Measure on a lab of its own; return 1 when vmctl is over its limit."""
+def run() -> list[Figure]:
+    """Measure on a lab of its own."""
     with tempfile.TemporaryDirectory(dir=CHECKOUT / ".lab") as folder:
         lab = Lab(root=Path(folder) / "lab")
         try:
@@ -108,13 +109,9 @@ def main() -> int:
             plain(*lab.command("down"), seconds=120)
     bare, whole, started = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median((w - s) / b for b, w, s in pairs)
-    print(f"bare Fabric loop, {HOSTS} hosts {bare:8.2f} s")
-    print(
-        f"host list --refresh         {whole:8.2f} s, of which starting {started:.2f} s;"
-        f" {ratio:.2f} x, limit {LIMIT} x{'  OVER' if ratio > LIMIT else ''}"
-    )
-    return int(ratio > LIMIT)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return [
+        Figure(name=f"bare Fabric loop over {HOSTS} hosts", value=bare, unit="s"),
+        Figure(name="host list --refresh over the same", value=whole, unit="s"),
+        Figure(name="of which starting and listing", value=started, unit="s"),
+        Figure(name="the rest, against the bare loop", value=ratio, unit="x", at_most=LIMIT),
+    ]

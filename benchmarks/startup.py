@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.figures import Figure
 from benchmarks.fleet import write_fleet
 
 ROUNDS = 15
@@ -59,22 +60,14 @@ def _cpu(argv: tuple[str, ...], env: dict[str, str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> int:
-    """Print every ratio; return 1 when one is over its limit."""
+def run() -> list[Figure]:
+    """Measure every case, each as a multiple of the same empty Python."""
     script = str(Path(sys.executable).parent / "vmctl")
     todo = cases(script)
     floor, *costs = measure([(sys.executable, "-c", "pass"), *(case.argv for case in todo)])
-    print(f"{'python -c pass':<28}{floor * 1000:8.1f} ms CPU")
-    over = False
+    figures = [Figure(name="python -c pass", value=floor * 1000, unit="ms CPU")]
     for case, cost in zip(todo, costs, strict=True):
-        ratio = cost / floor
-        over |= ratio > case.limit
-        print(
-            f"{case.name:<28}{cost * 1000:8.1f} ms CPU {ratio:6.2f} x, limit {case.limit:g} x"
-            f"{'  OVER' if ratio > case.limit else ''}"
+        figures.append(
+            Figure(name=case.name, value=cost / floor, unit="x of that", at_most=case.limit)
         )
-    return int(over)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return figures

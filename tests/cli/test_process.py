@@ -166,7 +166,9 @@ def test_nothing_is_imported_that_help_does_not_need() -> None:
         ran = run("-c", code, program=[sys.executable])
 
         assert ran.returncode == 0
-        assert not heavy & set(ran.stderr.decode().split()), argv
+        # Hosts' names come from the inventory as it was last read, which is kept as JSON.
+        spared = {"json"} if "host" in argv else set()
+        assert not (heavy - spared) & set(ran.stderr.decode().split()), argv
 
 
 def test_the_libraries_of_the_adapters_are_not_for_the_frame() -> None:
