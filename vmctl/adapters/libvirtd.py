@@ -35,13 +35,14 @@ _ALIVE_EACH, _ALIVE_TIMES = 5, 3
 _TIMED_OUT = 124
 
 _RIGHTS = "let the login join the group libvirt there, or say `become: sudo` in the inventory"
+_VIRSH = "install libvirt-clients (Rocky: libvirt-client) there"
 _DAEMON = "there: systemctl enable --now libvirtd.socket (or virtqemud.socket)"
 
 COMPLAINTS: tuple[tuple[str, type[HostError], str, str], ...] = (
+    (r"virsh\S* ?(:|not).*(not found|no such file)", RemoteFailed, "virsh", _VIRSH),
     (r"permission denied", LoginRefused, "libvirt-rights", _RIGHTS),
     (r"authentication (unavailable|failed)|polkit", LoginRefused, "libvirt-rights", _RIGHTS),
     (r"no such file or directory|connection refused", RemoteFailed, "libvirt-socket", _DAEMON),
-    (r"virsh.*not found", RemoteFailed, "virsh", "install libvirt-clients (libvirt-client) there"),
 )
 """What virsh says where its daemon cannot be used, what that is to us, and what to do."""
 
