@@ -11,6 +11,7 @@ import pytest
 from tests.lab import lab as labs
 from tests.lab.outside import Lab
 from tests.lab.plan import default_root
+from tests.lab.reach import Reach, operator
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,3 +64,10 @@ def protected_regular() -> Iterator[None]:
     rule.write_text("2")
     yield
     rule.write_text(before)
+
+
+@pytest.fixture
+def reach(lab: Lab, tmp_path: Path) -> Iterator[Reach]:
+    """An operator's connections to the lab, closed after the test."""
+    with operator(lab, tmp_path) as mine:
+        yield mine

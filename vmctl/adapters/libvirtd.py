@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SYSTEM = "qemu:///system"
 OPEN_LIMIT = 10.0
-_ASK_LIMIT = 5
+ASK_LIMIT = 5.0
 _ALIVE_EACH, _ALIVE_TIMES = 5, 3
 _TIMED_OUT = 124
 
@@ -53,9 +53,17 @@ _loop_runs = False
 class LibvirtConnections:
     """Each host's connection to its libvirt, opened when first asked for."""
 
-    def __init__(self, shells: HostShells, folder: str, *, open_limit: float = OPEN_LIMIT) -> None:
+    def __init__(
+        self,
+        shells: HostShells,
+        folder: str,
+        *,
+        ask_limit: float = ASK_LIMIT,
+        open_limit: float = OPEN_LIMIT,
+    ) -> None:
         self._shells = shells
         self._folder = f"{folder}/ssh"
+        self._ask_limit = ask_limit
         self._limit = open_limit
         self._lock = threading.Lock()
         self._open: dict[str, _Slot] = {}
@@ -115,7 +123,7 @@ class LibvirtConnections:
     def _connect(self, host: Host) -> libvirt.virConnect:
         # Another way to it may lead past that host's own virsh; then only our limit counts.
         if host.libvirt_uri is None:
-            ask(self._shells, host)
+            ask(self._shells, host, limit=self._ask_limit)
         uri = self.uri(host)
         _run_loop()
 
@@ -137,20 +145,20 @@ class _Slot:
         self.connection: libvirt.virConnect | None = None
 
 
-def ask(shells: HostShells, host: Host) -> Completed:
+def ask(shells: HostShells, host: Host, *, limit: float = ASK_LIMIT) -> Completed:
     """Have the host's own virsh talk to its libvirt, within a limit; raises HostError."""
     done = shells.shell(host).run(
-        f"timeout -k 1 {_ASK_LIMIT} virsh -q -c {SYSTEM} version", timeout=_ASK_LIMIT + 1.5
+        f"timeout -k 1 {limit:g} virsh -q -c {SYSTEM} version", timeout=limit + 1.5
     )
     if done.exit_code == 0:
         return done
-    raise complaint(host.name, done)
+    raise complaint(host.name, done, limit)
 
 
-def complaint(host: str, done: Completed) -> HostError:
+def complaint(host: str, done: Completed, limit: float = ASK_LIMIT) -> HostError:
     """Return what a virsh that failed tells about the libvirt that it asked."""
     if done.exit_code in (_TIMED_OUT, 137):
-        return _hangs(host, _ASK_LIMIT)
+        return _hangs(host, limit)
     said = done.stderr.decode(errors="replace")
     for pattern, error, reason, hint in COMPLAINTS:
         if re.search(pattern, said, re.IGNORECASE):

@@ -163,7 +163,10 @@ class SshShell:
             if isinstance(error, Late):
                 self._drop(link)
             raise RemoteTimedOut(
-                name, f"{name}: a command did not end within {timeout:g} s", reason="timeout"
+                name,
+                f"{name}: a command did not end within {timeout:g} s",
+                hint=f"is {name} overloaded, or cut off? The command is ended there as well",
+                reason="timeout",
             ) from None
         except (CutOff, Overrun) as error:
             raise self._broken(error) from None
