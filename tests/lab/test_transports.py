@@ -218,3 +218,26 @@ def test_what_cannot_be_reached_is_told_apart(reach: Reach) -> None:
         assert isinstance(outcome, Failed)
         assert isinstance(outcome.error, HostUnreachable)
         assert (outcome.error.reason, bool(outcome.error.hint)) == (reason, True)
+
+
+def test_a_proxy_command_leads_both_stacks_to_the_host(reach: Reach, tmp_path: Path) -> None:
+    config = tmp_path / "my config"
+    lab = reach.lab.plan
+    proxy = f"ProxyCommand ssh -F {lab.ssh_config} -W %h:%p kvm1"
+    config.write_text(lab.ssh_config.read_text().replace("ProxyJump kvm1", proxy))
+    host = reach.host("kvm3", ssh_config=str(config))
+
+    assert [hop.alias for hop in reach.shells.route(host).hops] == ["kvm3"]
+    assert reach.shells.shell(host).run("uname -n").text == "kvm3\n"
+    assert reach.libvirt.connection(host).getHostname() == "kvm3"
+
+
+def test_a_proxy_command_that_ends_is_told(reach: Reach, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host kvm3\n  ProxyCommand false\n")
+    host = reach.host("kvm3", ssh_config=str(config))
+
+    error = ends_within(5, lambda: reach.shells.shell(host).run("true"))
+
+    assert isinstance(error, HostUnreachable)
+    assert error.reason == "proxy"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.lab.plan import CHECKOUT
 from tests.lab.reach import EVERY_LOGIN, LIMIT, Reach, ends_within
 from vmctl.errors import HostError, HostUnreachable, RemoteFailed, VmctlError
 from vmctl.services.fanout import Failed, Ok, fanout
@@ -127,3 +132,47 @@ def test_a_connection_that_dies_in_mid_command_is_told_as_lost(reach: Reach) -> 
 
     assert reason(error) == "lost"
     assert reach.run("kvm2", "echo again") == "again\n"
+
+
+HANGS = """
+import sys
+from pathlib import Path
+from tests.lab.outside import Lab
+from tests.lab.plan import CHECKOUT
+from tests.lab.reach import value
+from vmctl.adapters.libvirtd import LibvirtConnections
+from vmctl.adapters.shells import HostShells
+from vmctl.errors import HostError
+lab = Lab(root=Path(sys.argv[1]))
+shells = HostShells(connect_limit=1)
+libvirts = LibvirtConnections(shells, sys.argv[2], open_limit=1)
+uri = libvirts.uri(value(lab, "kvm3"))
+hosts = [value(lab, "kvm2"), value(lab, "kvm3", libvirt_uri=uri)]
+for host, act in zip(hosts, (shells.shell, libvirts.connection)):
+    try:
+        getattr(act(host), "run", print)("true")
+    except HostError as error:
+        print(error.reason)
+libvirts.close()
+shells.close()
+"""
+
+
+def test_what_hangs_does_not_hold_up_the_end_of_the_process(reach: Reach, tmp_path: Path) -> None:
+    reach.lab.do("hang-ssh", "kvm2")
+    reach.lab.do("hang-libvirt", "kvm3")
+    began = time.monotonic()
+
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, str(reach.lab.root), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )
+
+    assert done.stdout.split() == ["silent", "libvirt-hangs"]
+    assert done.stderr == ""
+    assert time.monotonic() - began < 8

@@ -214,15 +214,24 @@ def test_a_holder_whose_link_went_down_loses_it_within_a_minute(reach: Reach, na
 
 
 @pytest.mark.slow
-def test_who_waited_when_its_link_went_down_leaves_nothing_held(reach: Reach) -> None:
-    with reach.leases.hold(reach.host("kvm2")):
-        waiter = threading.Thread(target=_wait_in_vain, args=(reach.lab,), daemon=True)
+def test_who_waited_when_its_link_went_down_leaves_nothing_held(lab: Lab) -> None:
+    with subprocess.Popen(lab.command("inside", "kvm2", *HELD_BY_ANOTHER)) as other:
+        while is_free(lab, "kvm2"):
+            time.sleep(0.1)
+        waiter = threading.Thread(target=_wait_in_vain, args=(lab,), daemon=True)
         waiter.start()
-        time.sleep(1)
-        reach.lab.do("cut-off", "kvm2")
+        time.sleep(1.5)
+        lab.do("cut-off", "kvm2")
+        cut = time.monotonic()
+    assert other.returncode == 0
 
-    # The first holder's 45 seconds, and then the waiter's, whose own were bounded all the same.
-    wait_until_free(reach.lab, "kvm2", 60)
+    # It falls to the waiter, which is out of reach, and whose time is over all the same.
+    assert not is_free(lab, "kvm2")
+    wait_until_free(lab, "kvm2", 60)
+    assert time.monotonic() - cut < 60
+
+
+HELD_BY_ANOTHER = ("flock", "/var/lib/libvirt", "sleep", "5")
 
 
 def _wait_in_vain(lab: Lab) -> None:

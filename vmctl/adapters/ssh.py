@@ -122,6 +122,7 @@ class SshShell:
         self._lock = threading.Lock()
         self._link: Link | None = None
         self._route: Route | None = None
+        self._retired: list[Link] = []
 
     @property
     def route(self) -> Route:
@@ -162,6 +163,9 @@ class SshShell:
         except (OutOfTime, Late) as error:
             if isinstance(error, Late):
                 self._drop(link)
+            # The host may be gone, and then only a new connection tells; what others run on this
+            # one goes on.
+            self._retire(link)
             raise RemoteTimedOut(
                 name,
                 f"{name}: a command did not end within {timeout:g} s",
@@ -202,8 +206,9 @@ class SshShell:
     def close(self) -> None:
         """Close the connection; what still runs on it ends."""
         with self._lock:
-            link, self._link = self._link, None
-        if link is not None:
+            links = [*self._retired, *([self._link] if self._link is not None else [])]
+            self._link, self._retired = None, []
+        for link in links:
             link.close()
 
     def _becomes(self, become: bool | None) -> bool:  # noqa: FBT001 - the port's own word
@@ -242,6 +247,12 @@ class SshShell:
                 )
             )
             return self._link
+
+    def _retire(self, link: Link) -> None:
+        with self._lock:
+            if self._link is link:
+                self._link = None
+                self._retired.append(link)
 
     def _drop(self, link: Link) -> None:
         with self._lock:

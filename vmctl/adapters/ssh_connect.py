@@ -308,7 +308,7 @@ def _proxy(command: str) -> socket.socket:
     ours, theirs = socket.socketpair()
     shell = os.environ.get("SHELL") or "/bin/sh"
     try:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [shell, "-c", f"exec {command}"],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
@@ -320,6 +320,8 @@ def _proxy(command: str) -> socket.socket:
         raise ProxyFailed from error
     finally:
         theirs.close()
+    # It ends when our side of the socket is closed; someone must wait for it then.
+    threading.Thread(target=process.wait, daemon=True).start()
     return ours
 
 
