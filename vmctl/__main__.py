@@ -8,8 +8,8 @@ import sys
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    # A run is short and makes hundreds of thousands of values that all live to its end.
-    gc.set_threshold(100_000, 20, 20)
+    # A run is short and makes up to some hundred thousand of values that all live to its end.
+    gc.set_threshold(1_000_000, 20, 20)
     try:
         # Imported here, so that ^C during the imports already ends as it should.
         from vmctl.cli.main import run

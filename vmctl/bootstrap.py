@@ -125,10 +125,11 @@ class App:
                 return {}, {}
             try:
                 with fastread.reading(location.path) as db:
-                    return {one.name: one for one in fastread.hosts(db)}, fastread.claimed(db)
+                    records, claimed = fastread.overview(db)
+                return {one.name: one for one in records}, claimed
             except StateError:
                 pass  # the store tells what is wrong, or mends it
-        claimed: dict[str, set[str]] = {}
+        claimed = {}
         for claim in self.store.claims():
             claimed.setdefault(claim.host, set()).add(claim.server)
         return {one.name: one for one in self.store.hosts()}, claimed

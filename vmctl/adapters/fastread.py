@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from vmctl.errors import StateError
 
@@ -25,7 +24,7 @@ VERSION = 1
 
 _HOSTS = "SELECT * FROM hosts WHERE :name IS NULL OR name = :name ORDER BY name"
 _USED = """
-    SELECT host, count(DISTINCT server) AS servers,
+    SELECT host, count(DISTINCT server) AS servers, group_concat(server) AS claimed,
         sum(vcpus) AS vcpus, sum(memory) AS memory,
         sum(CASE pool WHEN '' THEN disk ELSE 0 END) AS disk
     FROM claims WHERE :name IS NULL OR host = :name GROUP BY host"""
@@ -37,13 +36,21 @@ _NAMES = {
 }
 
 
+_MARKS = {ord(mark): f"%{ord(mark):02x}" for mark in "%?#"}
+"""What means something else in SQLite's URIs than in a path."""
+
+
+def _quoted(path: Path) -> str:
+    return str(path).translate(_MARKS)
+
+
 @contextmanager
 def reading(path: Path, *, busy: float = 2.0) -> Iterator[sqlite3.Connection]:
     """Open a database to see it as it is at one moment; StateError unless that is easily done."""
     try:
         with closing(
             sqlite3.connect(
-                f"file:{quote(str(path))}?mode=ro", uri=True, timeout=busy, isolation_level=None
+                f"file:{_quoted(path)}?mode=ro", uri=True, timeout=busy, isolation_level=None
             )
         ) as db:
             db.row_factory = sqlite3.Row
@@ -85,10 +92,14 @@ def _hosts(db: sqlite3.Connection, name: str | None) -> tuple[HostRecord, ...]:
     return tuple(host_of(row, used) for row in rows)
 
 
-def claimed(db: sqlite3.Connection) -> dict[str, set[str]]:
-    """Say which servers hold claims on each host."""
-    grouped = db.execute("SELECT host, group_concat(server) FROM claims GROUP BY host")
-    return {host: set(servers.split(",")) for host, servers in grouped}
+def overview(db: sqlite3.Connection) -> tuple[tuple[HostRecord, ...], dict[str, set[str]]]:
+    """List the hosts on record, and which servers hold claims on each host."""
+    from vmctl.adapters.host_rows import host_of, used_of
+
+    sums = _rows(db, _USED, name=None)
+    used = used_of(sums)
+    records = tuple(host_of(row, used) for row in _rows(db, _HOSTS, name=None))
+    return records, {row["host"]: set(row["claimed"].split(",")) for row in sums}
 
 
 def servers(db: sqlite3.Connection, *, deleted: bool = False) -> tuple[Server, ...]:

@@ -33,7 +33,7 @@ def host_of(row: Row, used: Mapping[str, Used]) -> HostRecord:
         seen=row["seen"],
         error=row["error"],
         failed=row["failed"],
-        sample=None if row["sample"] is None else json.loads(row["sample"]),
+        kept=row["sample"],
         kvm=KvmCheck(alive=bool(row["kvm_alive"]), boot=row["kvm_boot"], at=row["kvm_at"])
         if checked
         else None,

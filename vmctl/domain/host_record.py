@@ -5,6 +5,7 @@ Times are seconds since the epoch, in UTC. Memory and disk are MiB.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,17 @@ class HostRecord:
     seen: float | None = None
     error: str | None = None  # the last one, and when
     failed: float | None = None
-    sample: Mapping[str, object] | None = None
+    kept: str | None = None  # the last sample, as JSON
     kvm: KvmCheck | None = None
     used: Used = Used()
+
+    @property
+    def sample(self) -> Mapping[str, object] | None:
+        """The last sample in its plain form, read at each call: hundreds at once are much."""
+        if self.kept is None:
+            return None
+        plain: Mapping[str, object] = json.loads(self.kept)
+        return plain
 
     @property
     def answered(self) -> bool:

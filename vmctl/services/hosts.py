@@ -131,10 +131,11 @@ def _view(
     whole: bool,
     known: bool = True,
 ) -> HostView:
-    brief_one = (
-        brief(record.sample, ours, host.default_pool.name) if record.sample and not whole else None
-    )
-    sample = brief_one or sample_of(record)
+    plain = record.sample
+    if whole or plain is None:
+        sample = None if plain is None else from_plain(plain)
+    else:
+        sample = brief(plain, ours, host.default_pool.name)
     used = record.used
     claimed = Resources(vcpus=used.vcpus, memory=used.memory, disk=used.disk)
     return HostView(
@@ -149,9 +150,8 @@ def _view(
 
 def sample_of(record: HostRecord | None) -> HostSample | None:
     """Give the last sample of a host, if there is one that can be read."""
-    if record is None or record.sample is None:
-        return None
-    return from_plain(record.sample)
+    plain = record.sample if record is not None else None
+    return None if plain is None else from_plain(plain)
 
 
 def sighting(name: str, sample: HostSample) -> Sighting:
