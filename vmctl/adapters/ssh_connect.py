@@ -52,8 +52,17 @@ _UNACKNOWLEDGED = 15
 
 # paramiko reports on stderr what it also raises, where nobody has told logging what to do.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-# Explicit: neither Fabric's files nor the ssh configuration, which is resolved already.
-_CONFIG = Config(overrides={"load_ssh_configs": False}, ssh_config=SSHConfig(), lazy=True)
+_config_lock = threading.Lock()
+
+
+def _config() -> Config:
+    """Make a configuration with neither Fabric's files nor ssh's, which is resolved already.
+
+    Each connection has its own: a Config merges itself anew while others read it. Making one
+    copies Fabric's defaults, which are shared too.
+    """
+    with _config_lock:
+        return Config(overrides={"load_ssh_configs": False}, ssh_config=SSHConfig(), lazy=True)
 
 
 class Verified(RejectPolicy):
@@ -225,7 +234,7 @@ def _log_in_by(entry: Entry, trust: Trust, algorithms: tuple[str, ...]) -> Link:
         hop.hostname,
         user=hop.user,
         port=hop.port,
-        config=_CONFIG,
+        config=_config(),
         gateway=False,
         connect_timeout=entry.left,
         connect_kwargs={
