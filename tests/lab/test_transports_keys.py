@@ -9,14 +9,14 @@ import pytest
 
 from tests.lab.reach import Reach, ends_within
 from vmctl.adapters.trust import look, pin
+from vmctl.domain.host import Host
 from vmctl.errors import HostKeyError
 
 
-def by_libvirts_ssh(reach: Reach, name: str) -> subprocess.CompletedProcess[str]:
+def by_libvirts_ssh(reach: Reach, host: Host) -> subprocess.CompletedProcess[str]:
     """The second stack alone: virsh here, by the URI and the wrapper that vmctl gives libvirt."""
-    uri = reach.libvirt.uri(reach.host(name))
     return subprocess.run(
-        ["virsh", "-q", "-c", uri, "hostname"],
+        ["virsh", "-q", "-c", reach.libvirt.uri(host), "hostname"],
         capture_output=True,
         text=True,
         timeout=20,
@@ -30,11 +30,11 @@ def by_libvirts_ssh(reach: Reach, name: str) -> subprocess.CompletedProcess[str]
 def test_a_wrong_key_is_refused_by_both_stacks_on_every_hop(
     reach: Reach, broken: str, reached: str
 ) -> None:
-    assert by_libvirts_ssh(reach, reached).stdout.strip() == reached
+    assert by_libvirts_ssh(reach, reach.host(reached)).stdout.strip() == reached
     reach.lab.do("wrong-key", broken)
 
     ours = ends_within(8, lambda: reach.run(reached, "true"))
-    theirs = by_libvirts_ssh(reach, reached)
+    theirs = by_libvirts_ssh(reach, reach.host(reached))
 
     assert isinstance(ours, HostKeyError)
     assert (ours.host, ours.reason) == (reached, "changed")
@@ -45,19 +45,32 @@ def test_a_wrong_key_is_refused_by_both_stacks_on_every_hop(
     assert "Host key verification failed" in theirs.stderr
 
 
+@pytest.mark.parametrize("broken", ["kvm1", "kvm3"])
+def test_a_lenient_configuration_makes_neither_stack_lenient(
+    reach: Reach, tmp_path: Path, broken: str
+) -> None:
+    config = tmp_path / "config"
+    text = reach.lab.plan.ssh_config.read_text()
+    text = text.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking no")
+    config.write_text(text.replace(str(reach.lab.plan.known_hosts), str(tmp_path / "none")))
+    host = reach.host("kvm3", ssh_config=str(config))
+    assert by_libvirts_ssh(reach, host).stdout.strip() == "kvm3"
+    reach.lab.do("wrong-key", broken)
+
+    ours = ends_within(8, lambda: reach.shells.shell(host).run("true"))
+    theirs = by_libvirts_ssh(reach, host)
+
+    assert isinstance(ours, HostKeyError)
+    assert "Host key verification failed" in theirs.stderr
+
+
 def test_an_unknown_key_is_refused_by_both_stacks(reach: Reach, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     host = reach.host("kvm2", known_hosts=str(empty))
 
     ours = ends_within(8, lambda: reach.shells.shell(host).run("true"))
-    theirs = subprocess.run(
-        ["virsh", "-q", "-c", reach.libvirt.uri(host), "hostname"],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    theirs = by_libvirts_ssh(reach, host)
 
     assert isinstance(ours, HostKeyError)
     assert (ours.reason, "vmctl host trust kvm2" in (ours.hint or "")) == ("unknown", True)
