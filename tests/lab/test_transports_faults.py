@@ -125,6 +125,18 @@ def test_a_host_cut_off_in_mid_command_ends_it_at_the_limit(reach: Reach, name: 
     assert reason(error) in {"timeout", "lost"}
 
 
+@pytest.mark.parametrize("name", ["kvm2", "kvm3"])
+def test_a_connection_that_hangs_between_two_commands_is_left(reach: Reach, name: str) -> None:
+    reach.run(name, "true")
+    reach.lab.do("hang-ssh", name)
+
+    error = ends_within(3.5, lambda: reach.run(name, "true", timeout=1))
+    again = ends_within(LIMIT + 2, lambda: reach.run(name, "true", timeout=1))
+
+    # The first cannot tell; the second, on a connection of its own, can.
+    assert (reason(error), reason(again)) == ("timeout", "silent")
+
+
 OWN_SSHD = """pid=$$
 until [ "$(cat /proc/$pid/comm)" = sshd ]; do pid=$(ps -o ppid= -p $pid | tr -d ' '); done
 kill -9 $pid; sleep 30"""

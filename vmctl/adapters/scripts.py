@@ -35,7 +35,9 @@ def encode(script: str) -> bytes:
 
 _SUDO = re.compile(
     rb"^(?:sudo: (?:a password is required|a terminal is required|no tty present"
-    rb"|sorry, you must have a tty|[^\n]*not in the sudoers|[^\n]*unable to)"
+    rb"|sorry, you must have a tty|[^\n]*not in the sudoers|effective uid"
+    # This one is but a warning, and the command runs.
+    rb"|unable to (?!resolve host))"
     rb"|Sorry, user [^\n]* (?:is not allowed|may not run)"
     rb"|[^\n]* is not in the sudoers file"
     rb"|env: .?sudo.?: No such file)",

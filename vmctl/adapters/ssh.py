@@ -159,10 +159,8 @@ class SshShell:
 
         try:
             with ssh_errors(about(self.route.target, name, timeout, jump=False)):
-                done = limited(talk, timeout + _GRACE, discard=lambda _: None)
-        except (OutOfTime, Late) as error:
-            if isinstance(error, Late):
-                self._drop(link)
+                done = self._bounded(talk, timeout + _GRACE, link)
+        except OutOfTime:
             # The host may be gone, and then only a new connection tells; what others run on this
             # one goes on.
             self._retire(link)
@@ -174,6 +172,9 @@ class SshShell:
             ) from None
         except (CutOff, Overrun) as error:
             raise self._broken(error) from None
+        except HostUnreachable:
+            self._retire(link)
+            raise
         refused = sudo_refusal(name, self.route.target.user, done.exit_code, done.stderr)
         if refused is not None and self._becomes(become):
             raise refused
@@ -198,8 +199,11 @@ class SshShell:
         try:
             with ssh_errors(about(self.route.target, self._host.name, self._limit, jump=False)):
                 channel = limited(begin, self._limit + _GRACE, discard=lambda c: c.close())
+        except OutOfTime:
+            self._retire(link)
+            raise self._no_session() from None
         except BaseException:
-            self._drop(link)
+            self._retire(link)
             raise
         return SshStream(self._host.name, channel, lambda: session.__exit__(None, None, None))
 
@@ -213,6 +217,15 @@ class SshShell:
 
     def _becomes(self, become: bool | None) -> bool:  # noqa: FBT001 - the port's own word
         return self._host.become == "sudo" if become is None else become
+
+    def _no_session(self) -> HostUnreachable:
+        name = self._host.name
+        return HostUnreachable(
+            name,
+            f"{name}: no answer within {self._limit:g} s on a connection that was open",
+            hint=f"is {name} overloaded, or cut off?",
+            reason="timeout",
+        )
 
     def _broken(self, error: Exception) -> Exception:
         name = self._host.name
@@ -248,6 +261,14 @@ class SshShell:
             )
             return self._link
 
+    def _bounded(self, talk: Callable[[], Completed], seconds: float, link: Link) -> Completed:
+        try:
+            return limited(talk, seconds, discard=lambda _: None)
+        except Late:
+            # It heeds no limit of its own: only the end of the connection ends it.
+            self._drop(link)
+            raise OutOfTime from None
+
     def _retire(self, link: Link) -> None:
         with self._lock:
             if self._link is link:
@@ -269,13 +290,23 @@ def _session(link: Link, host: str, deadline: float) -> Any:
             host, f"{host}: no session on its connection was free in time", reason="timeout"
         )
     try:
-        channel = link.transport.open_session(timeout=max(deadline - time.monotonic(), 0.1))
+        channel = _channel(link, deadline)
         try:
             yield channel
         finally:
             channel.close()
     finally:
         link.slots.release()
+
+
+def _channel(link: Link, deadline: float) -> Channel:
+    # paramiko tells a refusal, an end of the connection and its own patience apart by no class.
+    try:
+        return link.transport.open_session(timeout=max(deadline - time.monotonic(), 0.1))
+    except Exception:
+        if link.alive and time.monotonic() >= deadline:
+            raise OutOfTime from None
+        raise
 
 
 class SshStream:

@@ -126,7 +126,12 @@ def test_a_refusal_of_sudo_is_told_with_its_remedy(code: int, stderr: bytes, wor
 
 @pytest.mark.parametrize(
     ("code", "stderr"),
-    [(0, b"sudo: a password is required\n"), (1, b"virsh: a password is required\n"), (1, b"")],
+    [
+        (0, b"sudo: a password is required\n"),
+        (1, b"virsh: a password is required\n"),
+        (1, b"sudo: unable to resolve host kvm3: Name or service not known\n"),
+        (1, b""),
+    ],
 )
 def test_a_script_that_fails_by_itself_is_no_refusal_of_sudo(code: int, stderr: bytes) -> None:
     assert sudo_refusal("h", "ops", code, stderr) is None
