@@ -67,7 +67,7 @@ def protected_regular() -> Iterator[None]:
 
 
 @pytest.fixture
-def reach(lab: Lab, tmp_path: Path) -> Iterator[Reach]:
-    """An operator's connections to the lab, closed after the test."""
-    with operator(lab, tmp_path) as mine:
+def reach(shared_lab: Lab, tmp_path: Path) -> Iterator[Reach]:
+    """An operator's connections to the lab; a test that breaks something uses `lab` as well."""
+    with operator(shared_lab, tmp_path) as mine:
         yield mine

@@ -36,9 +36,9 @@ def test_libvirt_is_reached_on_every_login(reach: Reach, name: str) -> None:
 
 
 def test_libvirt_is_reached_with_a_pinned_fingerprint_in_a_folder_with_an_awkward_name(
-    lab: Lab, tmp_path: Path
+    shared_lab: Lab, tmp_path: Path
 ) -> None:
-    with operator(lab, tmp_path / "it's 100%h") as mine:
+    with operator(shared_lab, tmp_path / "it's 100%h") as mine:
         key = mine.shells.ssh(mine.host("kvm3")).verified_key()
         pinned = mine.host("kvm3", name="again", host_key=(key.fingerprint,), known_hosts=None)
 
@@ -107,10 +107,12 @@ def test_sessions_on_a_connection_stay_below_what_sshd_grants(reach: Reach) -> N
     assert CHANNELS == 8
 
 
-def test_connects_that_sshd_drops_to_shed_load_are_tried_again(lab: Lab, tmp_path: Path) -> None:
-    operators = [operator(lab, tmp_path, limit=30) for _ in range(40)]
+def test_connects_that_sshd_drops_to_shed_load_are_tried_again(
+    shared_lab: Lab, tmp_path: Path
+) -> None:
+    operators = [operator(shared_lab, tmp_path, limit=30) for _ in range(40)]
     reaches = [each.__enter__() for each in operators]
-    log = lab.host("kvm1").dir / "root/var/log/libvirt/sshd.log"
+    log = shared_lab.host("kvm1").dir / "root/var/log/libvirt/sshd.log"
     before = log.read_text(errors="replace").count("MaxStartups")
     outcomes: list[str] = []
     gate = threading.Barrier(40)
@@ -182,12 +184,12 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_key_with_a_passphrase_needs_an_agent_and_works_with_one(
-    reach: Reach, lab: Lab, tmp_path: Path, agent: Path
+    reach: Reach, shared_lab: Lab, tmp_path: Path, agent: Path
 ) -> None:
     locked = tmp_path / "locked"
-    locked.write_bytes(lab.plan.key.read_bytes())
+    locked.write_bytes(shared_lab.plan.key.read_bytes())
     locked.chmod(0o600)
-    locked.with_suffix(".pub").write_bytes(lab.plan.key.with_suffix(".pub").read_bytes())
+    locked.with_suffix(".pub").write_bytes(shared_lab.plan.key.with_suffix(".pub").read_bytes())
     change = ["ssh-keygen", "-q", "-p", "-N", "hunter2", "-f", str(locked)]
     subprocess.run(change, check=True, capture_output=True)
 
@@ -199,7 +201,7 @@ def test_a_key_with_a_passphrase_needs_an_agent_and_works_with_one(
     assert (error.reason, error.hint) == ("locked-key", f"ssh-add {locked}")
 
     environ = {**os.environ, "SSH_AUTH_SOCK": str(agent)}
-    subprocess.run(["ssh-add", "-q", str(lab.plan.key)], check=True, env=environ)
+    subprocess.run(["ssh-add", "-q", str(shared_lab.plan.key)], check=True, env=environ)
 
     assert reach.run("kvm2", "id -un") == "ops\n"
     assert reach.libvirt.connection(reach.host("kvm2", name="n", identity_file=str(locked)))

@@ -16,6 +16,8 @@ from tests.lab.reach import EVERY_LOGIN, LIMIT, Reach, ends_within
 from vmctl.errors import HostError, HostUnreachable, RemoteFailed, VmctlError
 from vmctl.services.fanout import Failed, Ok, fanout
 
+pytestmark = pytest.mark.usefixtures("lab")
+
 
 def reason(error: VmctlError) -> str:
     assert isinstance(error, HostUnreachable | RemoteFailed)

@@ -12,6 +12,8 @@ from vmctl.adapters.trust import look, pin
 from vmctl.domain.host import Host
 from vmctl.errors import HostKeyError
 
+pytestmark = pytest.mark.usefixtures("lab")
+
 
 def by_libvirts_ssh(reach: Reach, host: Host) -> subprocess.CompletedProcess[str]:
     """The second stack alone: virsh here, by the URI and the wrapper that vmctl gives libvirt."""
