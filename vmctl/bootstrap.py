@@ -52,9 +52,14 @@ class App:
     @property
     def inventory_path(self) -> str:
         """The file or folder that the inventory is read from."""
-        from vmctl.adapters.inventory import find_inventory
+        if self.config.inventory is None:
+            from vmctl.errors import UsageError
 
-        return self.config.inventory or find_inventory(None, os.environ)
+            raise UsageError(
+                f"no inventory: there is no ./inventory.yaml and no {self.config.own_inventory}",
+                hint="vmctl init writes a first one; --inventory or VMCTL_INVENTORY names another",
+            )
+        return self.config.inventory
 
     def check_inventory(self) -> Inventory:
         """Read the inventory anew, never from what was kept of an earlier reading."""
@@ -67,10 +72,9 @@ class App:
 
         Returns where it is and what stands in it.
         """
-        from vmctl.adapters.inventory import user_inventory
         from vmctl.adapters.inventory_init import init_inventory
 
-        where = path or user_inventory(os.environ)
+        where = path or self.config.own_inventory
         return where, init_inventory(where)
 
     @property

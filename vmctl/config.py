@@ -25,6 +25,11 @@ class Config(NamedTuple):
     """A file or a folder; None where neither was named and none of the usual places has one."""
     project: str | None
 
+    @property
+    def own_inventory(self) -> str:
+        """Where the operator's own inventory lies when none is named and none is here."""
+        return f"{self.config_folder}/inventory.yaml"
+
 
 def load(
     environ: Mapping[str, str],

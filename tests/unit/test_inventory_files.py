@@ -14,11 +14,9 @@ import pytest
 from vmctl.adapters import inventory_cache
 from vmctl.adapters.inventory import (
     check_inventory,
-    find_inventory,
     known_names,
     load_inventory,
     read_files,
-    user_inventory,
 )
 from vmctl.domain.host import Host, Limits, Pool, Ratios
 from vmctl.domain.inventory import Aggregate
@@ -71,31 +69,6 @@ def imported(home: Path, call: str) -> set[str]:
         env={"HOME": str(home / "home"), "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     return set(run.stdout.split())
-
-
-def test_the_flag_wins_then_the_environment_then_here_then_home(home: Path) -> None:
-    environ = {"VMCTL_INVENTORY": "env.yaml", "XDG_CONFIG_HOME": str(home / "config")}
-    mine = home / "config/vmctl/inventory.yaml"
-    mine.parent.mkdir(parents=True)
-    mine.touch()
-
-    assert find_inventory("flag.yaml", environ) == "flag.yaml"
-    assert find_inventory(None, environ) == "env.yaml"
-    del environ["VMCTL_INVENTORY"]
-    assert find_inventory(None, environ) == str(mine)
-    (home / "inventory.yaml").touch()
-    assert find_inventory(None, environ) == "inventory.yaml"
-
-
-def test_without_an_inventory_the_way_to_a_first_one_is_named(home: Path) -> None:
-    assert user_inventory({}) == str(home / "home/.config/vmctl/inventory.yaml")
-    with pytest.raises(UsageError, match="no inventory") as caught:
-        find_inventory(None, {})
-    assert "`vmctl init`" in str(caught.value.hint)
-
-
-def test_a_relative_config_home_is_no_home(home: Path) -> None:
-    assert user_inventory({"XDG_CONFIG_HOME": "config"}).startswith(str(home / "home"))
 
 
 def test_a_folder_is_read_in_order_of_name(home: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vmctl.adapters.location import PostgresUrl, SqliteFile, locate, parse_location
+from vmctl.adapters.location import PostgresUrl, SqliteFile, parse_location
 from vmctl.adapters.mounts import filesystem_of, mountinfo, refuse_network
 from vmctl.errors import StateError, UsageError
 
@@ -53,19 +53,6 @@ def test_a_local_file_system_is_taken(kind: str) -> None:
 
 def test_this_machines_own_table_can_be_read() -> None:
     assert filesystem_of(Path("/proc/self"), mountinfo()) == ("proc", "/proc")
-
-
-def test_the_state_is_in_the_accounts_own_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    default = SqliteFile(tmp_path / ".local/state/vmctl/state.db")
-
-    assert locate(None, {}) == default
-    assert locate("", {"XDG_STATE_HOME": "relative"}) == default
-    assert locate(None, {"XDG_STATE_HOME": "/x"}) == SqliteFile(Path("/x/vmctl/state.db"))
-    assert locate("/y/my.db", {"XDG_STATE_HOME": "/x"}) == SqliteFile(Path("/y/my.db"))
-    assert locate("~/my.db", {}) == SqliteFile(tmp_path / "my.db")
 
 
 def test_one_file_under_two_names_is_one_database(tmp_path: Path) -> None:

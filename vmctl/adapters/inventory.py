@@ -1,6 +1,6 @@
 """The inventory found, read, and kept by digest: the way in for all who need the hosts."""
 
-# ruff: noqa: PTH110, PTH111, PTH112, PTH117, PTH118, PTH123, PTH208
+# ruff: noqa: PTH112, PTH118, PTH123, PTH208
 # pathlib's import would cost more than reading the kept record does.
 
 from __future__ import annotations
@@ -21,28 +21,6 @@ if TYPE_CHECKING:
 
 BIGGEST = 64 * 1024 * 1024
 """Bytes of one file; an inventory of 100,000 hosts is smaller, and /dev/zero never ends."""
-
-
-def find_inventory(option: str | None, environ: Mapping[str, str]) -> str:
-    """Say which file or folder the inventory is: named, in the environment, here, or at home."""
-    named = option or environ.get("VMCTL_INVENTORY")
-    if named:
-        return named
-    for candidate in ("inventory.yaml", user_inventory(environ)):
-        if os.path.exists(candidate):
-            return candidate
-    raise UsageError(
-        f"no inventory: there is no ./inventory.yaml and no {user_inventory(environ)}",
-        hint="`vmctl init` writes a first one; --inventory or VMCTL_INVENTORY names another",
-    )
-
-
-def user_inventory(environ: Mapping[str, str]) -> str:
-    """Say where the inventory of one's own lies when none is named and none is here."""
-    base = environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(base, "vmctl", "inventory.yaml")
 
 
 def load_inventory(

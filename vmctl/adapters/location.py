@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vmctl.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
@@ -39,21 +35,6 @@ class PostgresUrl:
 
 
 Location = SqliteFile | PostgresUrl
-
-
-def locate(db: str | None, environ: Mapping[str, str]) -> Location:
-    """Find the database that was named, or this account's own one."""
-    if db:
-        return parse_location(db)
-    return SqliteFile(state_folder(environ) / "state.db")
-
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Say where this account keeps what vmctl must not lose."""
-    given = Path(environ.get("XDG_STATE_HOME") or "")
-    # The XDG specification has relative paths ignored: they would mean another folder at each cd.
-    base = given if given.is_absolute() else Path.home() / ".local" / "state"
-    return base / "vmctl"
 
 
 def parse_location(db: str) -> Location:
