@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -71,7 +72,11 @@ def _act(words: argparse.Namespace, root: Path) -> int:
                 state = "on" if is_on(host) else "off"
                 print(f"{host.name}\t{state}\t{host.login}@{host.address}{behind}")
         case "demo":
-            return demo.run(lab.up(root, max(3, words_hosts(root))))
+            # Only bringing the lab up is root's work: what vmctl writes must be the caller's own.
+            hosts = str(max(3, words_hosts(root)))
+            up = [sys.executable, "-m", "tests.lab", "--dir", str(root), "up", "--hosts", hosts]
+            subprocess.run(up, check=True)
+            return demo.run(lab.current(root))
         case "check-foreign":
             changed = [line for host in lab.current(root).hosts for line in foreign.compare(host)]
             print("\n".join(changed) or "lab: what is not ours is as it was")
@@ -96,7 +101,7 @@ def words_hosts(root: Path) -> int:
 
 def as_root() -> None:
     """Namespaces are root's: become root by sudo, keeping what names the lab's folders."""
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 or "demo" in sys.argv[1:]:
         return
     kept = [f"{k}={v}" for k, v in os.environ.items() if k.startswith("VMCTL_LAB_")]
     command = [sys.executable, "-m", "tests.lab", *sys.argv[1:]]

@@ -6,31 +6,42 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.lab.operator import libvirt_uri
 from tests.lab.plan import LabPlan
 
 
 def run(plan: LabPlan) -> int:
-    """Show that each host answers over ssh and over libvirt; say how to go on by hand."""
-    config = str(plan.ssh_config)
-    failed = False
+    """Show the hosts as vmctl sees them, and that each answers over ssh and over libvirt."""
+    commands = [
+        ("vmctl", "host", "list", "--refresh"),
+        ("vmctl", "host", "check"),
+        ("vmctl", "host", "show", plan.hosts[0].name, "-c", "guests", "-c", "pools", "-c", "os"),
+    ]
     for host in plan.hosts[:3]:
-        failed |= _show("ssh", "-F", config, host.name, "uname -n; id -un")
-        failed |= _show("virsh", "-c", libvirt_uri(plan, host), "list", "--all")
+        commands.append(("vmctl", "host", "ssh", host.name, "--", "uname", "-n"))
+        commands.append(("virsh", "-c", libvirt_uri(plan, host), "list", "--all"))
+    failed = [shlex.join(command) for command in commands if _show(plan, *command)]
     print(f"""
 The lab is up. To go on by hand:
     source {plan.root}/env.sh
+    vmctl host list
     ssh -F {plan.ssh_config} {plan.hosts[0].name}
     make lab-down""")
+    for command in failed:
+        print(f"failed: {command}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _show(*argv: str) -> bool:
+def _show(plan: LabPlan, *argv: str) -> bool:
     """Run a command as a person would see it; say whether it failed."""
     print(f"\n$ {shlex.join(argv)}", flush=True)
-    env = {k: v for k, v in os.environ.items() if not k.startswith("VMCTL_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("VMCTL_", "OS_"))}
+    env |= {
+        "PATH": f"{Path(sys.executable).parent}:{env['PATH']}",
+        "VMCTL_INVENTORY": f"{plan.root}/inventory.yaml",
+        "VMCTL_DB": f"{plan.root}/state.db",
+    }
     code = subprocess.run(argv, check=False, env=env, stdin=subprocess.DEVNULL).returncode
-    if code:
-        print(f"exit code {code}", file=sys.stderr)
     return bool(code)
