@@ -29,6 +29,7 @@ def trial_script(
 ) -> str:
     """Write the script that tries the lease, a volume in each pool, and KVM if given an emulator.
 
+    With an empty `uri` libvirt is left alone, for one that hangs costs its limit at each question.
     It always exits with 0, ends within `limit` seconds and half a minute, and leaves nothing.
     """
     settings = {

@@ -45,15 +45,18 @@ class ShellExaminer:
                 key=key_seen,
                 failed=failed,
                 said=error.message.removeprefix(f"{host.name}: "),
+                reason=getattr(error, "reason", ""),
             )
         return Contact(address=way.address, port=way.port, user=way.user, key=key.fingerprint)
 
     def try_out(self, host: Host, sample: HostSample, *, kvm: bool) -> Trial:
         """Try the lease, a volume in each pool, and KVM if that is wanted."""
         nonce = new_nonce()
+        answers = sample.libvirt_error is None
         script = trial_script(
             nonce=nonce,
-            pools=[pool.name for pool in host.pools],
+            uri="qemu:///system" if answers else "",
+            pools=[pool.name for pool in host.pools] if answers else (),
             emulator=sample.emulator if kvm else None,
         )
         done = self._shells.shell(host).run(script, timeout=TRIAL_LIMIT)
