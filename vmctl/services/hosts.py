@@ -10,7 +10,7 @@ from vmctl.domain.host_record import HostRecord, Sighting
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample_form import brief, from_plain, to_plain
 from vmctl.domain.usage import Usage, pressure_word, reckon, state_of
-from vmctl.errors import VmctlError
+from vmctl.errors import RemoteFailed, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -61,6 +61,7 @@ def look(
     """Look at these hosts side by side, keep what was seen, and give what went wrong by host.
 
     A host that does not answer costs its own time limit and is kept as down; it fails nothing.
+    One whose libvirt does not answer is told of too, for it is as good as down.
     """
     # Threads and queues are only for those who ask: a list from the record has no use for them.
     from vmctl.services.fanout import Ok, fanout
@@ -76,7 +77,15 @@ def look(
     sightings = []
     for name, outcome in ended.items():
         if isinstance(outcome, Ok):
-            sightings.append(sighting(name, outcome.value))
+            sample = outcome.value
+            sightings.append(sighting(name, sample))
+            if sample.libvirt_error is not None:
+                failures[name] = RemoteFailed(
+                    name,
+                    f"{name}: {sample.libvirt_error}",
+                    hint=f"vmctl host check {name}",
+                    reason="libvirt",
+                )
             continue
         if not isinstance(outcome.error, VmctlError):
             raise outcome.error
