@@ -64,6 +64,46 @@ def test_a_host_out_of_reach_fails_at_one_step_and_the_rest_is_skipped(
     assert {(one.grade, one.text) for one in after} == {("skip", f"not looked at: {step!r} failed")}
 
 
+@pytest.mark.parametrize(
+    ("reason", "said", "remedy", "where"),
+    [
+        ("silent", "it says nothing", "sudo systemctl restart ssh || ", "host"),
+        ("refused", "port 22 was refused", "sudo systemctl restart ssh || ", "host"),
+        ("dropped", "sshd closed it", "echo 'MaxStartups 100:30:200' | sudo tee", "host"),
+        ("timeout", "no answer within 5 s", "nc -vz -w 5 192.0.2.2 22", "here"),
+        ("silent", "its jump host gate: it says nothing", "vmctl host ssh kvm2 -- true", "here"),
+    ],
+)
+def test_a_port_that_lets_nobody_in_is_mended_where_the_fault_is(
+    reason: str, said: str, remedy: str, where: str
+) -> None:
+    contact = Contact(address="192.0.2.2", user="ops", failed="tcp", said=said, reason=reason)
+    facts = replace(WELL, contact=contact, sample=None, trial=None)
+
+    one = found(facts, "tcp", "fail")
+
+    assert (one.remedy or "").startswith(remedy)
+    assert one.where == where
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("unknown", "vmctl host trust kvm2"),
+        ("changed", "vmctl host trust kvm2 --fingerprint SHA256:new"),
+        ("revoked", None),
+    ],
+)
+def test_a_key_that_took_anothers_place_must_be_named_to_be_trusted(
+    reason: str, remedy: str | None
+) -> None:
+    contact = Contact(failed="host key", said="no", reason=reason, key="SHA256:new")
+
+    one = found(replace(WELL, contact=contact, sample=None, trial=None), "host key", "fail")
+
+    assert one.remedy == remedy
+
+
 def test_a_local_host_is_reached_without_ssh() -> None:
     local = replace(HOST, connection="local")
 

@@ -26,6 +26,7 @@ class Contact:
     by_authority: bool = False  # a certificate of a known authority vouched for it
     failed: Reach | None = None
     said: str = ""
+    reason: str = ""  # the word that the failure bears, such as `changed` or `silent`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

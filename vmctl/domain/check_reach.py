@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vmctl.domain import remedies
 from vmctl.domain.check import Finding, failure, unknown, warning, well
@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 _ORDER: tuple[Reach, ...] = ("name", "tcp", "host key", "login")
 
 
-def _reach(facts: Facts, step: Reach, passed: str, remedy: str) -> tuple[Finding]:
+def _reach(
+    facts: Facts,
+    step: Reach,
+    passed: str,
+    remedy: str | None,
+    where: Literal["host", "here"] = "here",
+) -> tuple[Finding]:
     """Grade one step of reaching the host: what failed later has passed this one."""
     if facts.host.connection == "local":
         return (well(step, "this very machine"),)
     failed = facts.contact.failed
     if failed is None or _ORDER.index(step) < _ORDER.index(failed):
         return (well(step, passed),)
-    return (failure(step, facts.contact.said or "failed", remedy, where="here"),)
+    return (failure(step, facts.contact.said or "failed", remedy, where=where),)
 
 
 def grade_name(facts: Facts) -> Iterable[Finding]:
@@ -38,8 +44,16 @@ def grade_port(facts: Facts) -> Iterable[Finding]:
     """Grade whether something answers at the ssh port."""
     contact = facts.contact
     address = contact.address or facts.host.address
-    remedy = f"nc -vz -w 5 {address} {contact.port}"
-    return _reach(facts, "tcp", f"{address} answers at port {contact.port}", remedy)
+    passed = f"{address} answers at port {contact.port}"
+    if contact.said.startswith("its jump host"):
+        # From here the host itself cannot be reached anyway: its own way has to be tried.
+        return _reach(facts, "tcp", passed, f"vmctl host ssh {facts.host.name} -- true")
+    match contact.reason:
+        case "silent" | "refused":
+            return _reach(facts, "tcp", passed, remedies.restart_ssh(contact.user), "host")
+        case "dropped":
+            return _reach(facts, "tcp", passed, remedies.more_startups(contact.user), "host")
+    return _reach(facts, "tcp", passed, f"nc -vz -w 5 {address} {contact.port}")
 
 
 def grade_key(facts: Facts) -> Iterable[Finding]:
@@ -51,7 +65,10 @@ def grade_key(facts: Facts) -> Iterable[Finding]:
         else "it is the pinned one"
     )
     said = f"{contact.key}: {passed}" if contact.key else passed
-    return _reach(facts, "host key", said, f"vmctl host trust {facts.host.name}")
+    remedy = f"vmctl host trust {facts.host.name}"
+    if contact.reason == "changed" and contact.key:
+        remedy += f" --fingerprint {contact.key}"
+    return _reach(facts, "host key", said, None if contact.reason == "revoked" else remedy)
 
 
 def grade_login(facts: Facts) -> Iterable[Finding]:

@@ -116,6 +116,11 @@ def restart_libvirt(sample: HostSample | None, user: str | None) -> str:
     return as_root(f"systemctl restart {'virtqemud' if modular(sample) else 'libvirtd'}", user)
 
 
+def restart_ssh(user: str | None) -> str:
+    """Give the command, for the host's console, that starts an sshd anew that lets nobody in."""
+    return as_root(f"systemctl restart ssh || {as_root('systemctl restart sshd', user)}", user)
+
+
 def libvirt_log(sample: HostSample | None, user: str | None) -> str:
     """Give the command that shows what libvirt last complained of."""
     return as_root(f"journalctl -u {'virtqemud' if modular(sample) else 'libvirtd'} -n 50", user)
