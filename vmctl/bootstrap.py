@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import NoReturn
 
     from vmctl.adapters.hostkeys import Key
     from vmctl.adapters.libvirtd import LibvirtConnections
@@ -182,8 +181,10 @@ class App:
 
         return pin(seen, fingerprint=fingerprint)
 
-    def enter(self, host: Host, command: tuple[str, ...]) -> NoReturn:
-        """Become a shell on a host, or a command there."""
+    def enter(self, host: Host, command: tuple[str, ...]) -> int:
+        """Give the terminal to a shell on a host, or to a command there; return its exit code."""
+        from vmctl.adapters.foreground import run
+
         shell = os.environ.get("SHELL", "/bin/sh")
         if host.connection == "ssh":
             words = self.libvirts.entry(host, command)
@@ -192,7 +193,7 @@ class App:
         else:
             words = [shell, "-c", *command] if command else [shell]
         self.close()
-        os.execvp(words[0], words)  # noqa: S606 - words, and no shell that reads them
+        return run(words)
 
     @cached_property
     def actor(self) -> Actor:

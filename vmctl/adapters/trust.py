@@ -8,7 +8,7 @@ import os
 import secrets
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,10 +34,15 @@ class Seen:
     hop: Hop
     keys: tuple[Key, ...]
     jump: bool
-    trusted: bool
-    """Whether one of them is trusted already, and none is refused."""
     file: str
     """Where a key would be pinned."""
+    refusal: HostKeyError | None = None
+    """Why none of them is trusted yet, or one of them is refused."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether one of them is trusted already, and none is refused."""
+        return self.refusal is None
 
     @property
     def name(self) -> str:
@@ -139,12 +144,12 @@ def pinned(text: str, seen: Seen, keys: tuple[Key, ...], *, replace: bool = Fals
 def _seen(host: str, hop: Hop, keys: tuple[Key, ...], *, jump: bool) -> Seen:
     # The shared file of a team's inventory comes first among a hop's files.
     file = hop.known_hosts[0] if hop.known_hosts else ""
-    seen = Seen(host=host, hop=hop, keys=keys, jump=jump, trusted=False, file=file)
+    seen = Seen(host=host, hop=hop, keys=keys, jump=jump, file=file)
     try:
         _verify_any(seen, list(keys))
-    except HostKeyError:
-        return seen
-    return Seen(host=host, hop=hop, keys=keys, jump=jump, trusted=True, file=file)
+    except HostKeyError as refusal:
+        return replace(seen, refusal=refusal)
+    return seen
 
 
 def _verify_any(seen: Seen, keys: list[Key]) -> None:

@@ -22,7 +22,7 @@ def host_trust(context: Context, *, host: str, fingerprint: str | None) -> None:
     """Show the key that a host has, and pin it once you said that it is the right one.
 
     With --fingerprint nothing is asked; that is also how a changed key is replaced. A jump host on
-    the way whose key is not known comes first.
+    the way whose key is not trusted comes first, and the fingerprint may be that one's.
     """
     app = context.app
     found = app.inventory.host(host)
@@ -30,7 +30,9 @@ def host_trust(context: Context, *, host: str, fingerprint: str | None) -> None:
         raise UsageError(f"{host} is this very machine: there is no key to trust")
     seen = app.look_at_keys(found)
     while seen.jump:
-        _trust(context, seen, None)
+        meant = any(key.fingerprint == fingerprint for key in seen.keys)
+        _trust(context, seen, fingerprint if meant else None)
+        fingerprint = None if meant else fingerprint
         seen = app.look_at_keys(found)
     _trust(context, seen, fingerprint)
 
@@ -42,6 +44,9 @@ def _trust(context: Context, seen: Seen, fingerprint: str | None) -> None:
     if seen.trusted and fingerprint is None:
         context.say(f"{what} is trusted already")
         return
+    if fingerprint is None and seen.refusal and seen.refusal.reason in ("changed", "revoked"):
+        # To have seen it is no proof: whoever wants it in the old one's place must name it.
+        raise seen.refusal
     if fingerprint is None and not context.options.yes:
         _confirm(context, what, seen)
     for key in context.app.pin(seen, fingerprint):
@@ -63,12 +68,23 @@ def _confirm(context: Context, what: str, seen: Seen) -> None:
         raise UsageError("nothing was pinned")
 
 
+_SSH_FAILED = 255
+
+
 @action
 @click.argument("host", metavar="HOST")
 @click.argument("command", metavar="[-- COMMAND…]", nargs=-1)
 def host_ssh(context: Context, *, host: str, command: tuple[str, ...]) -> int:
     """Enter a host, or run a command there: by the same way, and with the same keys, as vmctl.
 
-    The exit code is the command's own.
+    The exit code is the command's own; ssh itself ends with 255.
     """
-    return context.app.enter(context.app.inventory.host(host), command)
+    app = context.app
+    found = app.inventory.host(host)
+    code = app.enter(found, command)
+    if code == _SSH_FAILED and found.connection == "ssh":
+        refusal = app.look_at_keys(found).refusal
+        if refusal is not None:
+            # What ssh says of it would have the key forgotten, and trusted at the next sight.
+            raise refusal
+    return code
