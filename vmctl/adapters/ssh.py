@@ -123,6 +123,7 @@ class SshShell:
         self._link: Link | None = None
         self._route: Route | None = None
         self._retired: list[Link] = []
+        self._closed = False
 
     @property
     def route(self) -> Route:
@@ -209,9 +210,13 @@ class SshShell:
 
     def close(self) -> None:
         """Close the connection; what still runs on it ends."""
-        with self._lock:
-            links = [*self._retired, *([self._link] if self._link is not None else [])]
-            self._link, self._retired = None, []
+        self._closed = True
+        # Who connects just now has the lock for as long as that takes, and sees that it is over.
+        if not self._lock.acquire(blocking=False):
+            return
+        links = [*self._retired, *([self._link] if self._link is not None else [])]
+        self._link, self._retired = None, []
+        self._lock.release()
         for link in links:
             link.close()
 
@@ -259,6 +264,8 @@ class SshShell:
                     through=through,
                 )
             )
+            if self._closed:
+                self._link.close()
             return self._link
 
     def _bounded(self, talk: Callable[[], Completed], seconds: float, link: Link) -> Completed:

@@ -15,7 +15,7 @@ from vmctl.errors import HostKeyError, UsageError
 
 def seen(file: Path, *keys: Key, **hop: object) -> Seen:
     known = Hop(alias="h", hostname="h.example", known_hosts=(str(file),), **hop)  # type: ignore[arg-type]  # each test gives what it is about
-    return Seen(host="h", hop=known, keys=keys, jump=False, trusted=False, file=str(file))
+    return Seen(host="h", hop=known, keys=keys, jump=False, file=str(file))
 
 
 @pytest.fixture
