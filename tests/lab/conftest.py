@@ -12,6 +12,7 @@ from tests.lab import lab as labs
 from tests.lab.outside import Lab
 from tests.lab.plan import default_root
 from tests.lab.reach import Reach, operator
+from tests.lab.vmctl import Vmctl
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +45,14 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
         shared_lab.do("up", "--hosts", str(shared_lab.plan.count))
     for host in shared_lab.hosts:
         shared_lab.do("heal", host.name)
+
+
+@pytest.fixture
+def vmctl(lab: Lab, tmp_path: Path) -> Vmctl:
+    """vmctl with the lab's inventory, in a home where it never ran before."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Vmctl(lab=lab, home=home, inventory=lab.root / "inventory.yaml")
 
 
 @pytest.fixture
