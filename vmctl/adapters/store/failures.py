@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from vmctl.adapters.location import Location
 
 _RESTORE = "keep the file as it is and bring a backup back: vmctl db restore FILE"
+_FULL = (
+    "cannot grow: the disk is full; nothing of this transaction was written",
+    "make room on its disk and try again",
+)
 _SQLITE = {
     sqlite3.SQLITE_BUSY: (
         "is locked by another process",
@@ -27,10 +31,10 @@ _SQLITE = {
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "look at the rights of the file and its folder"),
     sqlite3.SQLITE_READONLY: ("cannot be written", "look at the rights of the file and its folder"),
     sqlite3.SQLITE_PERM: ("cannot be opened", "look at the rights of the file and its folder"),
-    sqlite3.SQLITE_FULL: (
-        "cannot grow: the disk is full; nothing of this transaction was written",
-        "make room on its disk and try again",
-    ),
+    sqlite3.SQLITE_FULL: _FULL,
+    # The file beside it through which processes share WAL's index could not be made as long.
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,
+    sqlite3.SQLITE_IOERR_SHMMAP: _FULL,
     sqlite3.SQLITE_IOERR: ("cannot be read or written: its disk fails", "look at the kernel's log"),
 }
 _UNREACHABLE = "see whether psql reaches it with the same URL; passwords belong into ~/.pgpass"
@@ -92,8 +96,9 @@ def _constraint(error: IntegrityError) -> str:
 def _said(error: Exception) -> tuple[str, str | None]:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(cause, sqlite3.Error):
-        # The low byte is the class of the failure, the rest only tells kinds of it apart.
-        known = _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        # The low byte is the class of the failure, the rest tells kinds of it apart.
+        code = getattr(cause, "sqlite_errorcode", 0)
+        known = _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
         return known or (f"refuses: {_first_line(cause)}", None)
     state: str | None = getattr(cause, "sqlstate", None)
     if state is not None:
