@@ -67,8 +67,11 @@ def down(root: Path) -> bool:
         if number is not None:
             _clear(number)
             registry.forget(number)
-        for name in ("hosts", "keys"):
+        for name in ("hosts", "keys", "leases"):
             shutil.rmtree(root / name, ignore_errors=True)
+        # What vmctl has on record of these hosts is about no other ones.
+        for state in root.glob("state.db*"):
+            state.unlink()
         for name in (PLAN_FILE, *operator.FILES):
             (root / name).unlink(missing_ok=True)
         return number is not None

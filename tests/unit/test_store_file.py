@@ -264,3 +264,14 @@ def test_a_failing_migration_leaves_all_as_it_was(db: str) -> None:
         assert store.version() == len(MIGRATIONS)
         with store.writing() as tx:
             tx.connection.exec_driver_sql("CREATE TABLE half (id TEXT)")
+
+
+def test_a_file_that_is_no_database_keeps_its_mode(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("not a database, and long enough to be asked")
+    notes.chmod(0o664)
+
+    with pytest.raises(StateError):
+        open_store(str(notes))
+
+    assert notes.stat().st_mode & 0o777 == 0o664

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.probe_answer import split_answer
-from vmctl.domain.check_facts import KvmTrial, Trial, Tried
+from vmctl.domain.check_facts import BOOTED, HUNG, KvmTrial, Trial, Tried
 from vmctl.errors import ProbeError
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def _kvm(lines: Sequence[str]) -> KvmTrial:
         word, _, rest = line.partition(" ")
         match word:
             case "panicked":
-                return KvmTrial(alive=True, said="a kernel booted")
+                return KvmTrial(alive=True, said=BOOTED)
             case "ended" if rest.startswith(("124 ", "137 ")):
-                return KvmTrial(alive=False, said="a kernel hung")
+                return KvmTrial(alive=False, said=HUNG)
             case "ended":
                 said = " ".join(lines[number + 1 :])[:300]
                 fault = fault or f"QEMU ended with {rest.split(' ')[0]}: {said}".rstrip(": ")

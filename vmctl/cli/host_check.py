@@ -28,7 +28,8 @@ _GRADES = {"pass": "pass", "warn": "WARN", "fail": "FAIL", "skip": "skip"}
 @click.argument("hosts", metavar="[HOST…]", nargs=-1)
 @click.option("--network", metavar="NETWORK", help="whether servers on this network can run there")
 @click.option("--flavor", metavar="FLAVOR", help="whether a server of this flavor has room there")
-@click.option("--long", is_flag=True, help="tell the steps that passed too")
+@click.option("--again", is_flag=True, help="try KVM anew, whatever this boot's last try said")
+@click.option("--long", is_flag=True, help="tell the steps that passed or were skipped too")
 @click.option(
     "-f", "--format", "form", type=click.Choice(_FORMATS), default="text",
     help="output format (text)",
@@ -39,6 +40,7 @@ def host_check(
     hosts: tuple[str, ...],
     network: str | None,
     flavor: str | None,
+    again: bool,
     long: bool,
     form: str,
 ) -> int:
@@ -57,12 +59,14 @@ def host_check(
     wanted = inventory.network(network) if network else None
     found = check_hosts(
         chosen,
+        inventory.hosts,
         {host.name: _networks(context, host, wanted) for host in chosen},
         _needs(context, chosen, flavor) if flavor else {},
         examiner=app.examiner,
         prober=app.prober,
         store=app.store,
         clock=time.time,
+        again=again,
     )
     if form == "text":
         context.write("".join(_told(name, each, long=long) for name, each in found.items()))
@@ -116,9 +120,7 @@ def _told(name: str, findings: Sequence[Finding], *, long: bool) -> str:
     words = [f"{count} {grade}" for grade, count in counts.items() if count]
     lines = [f"{name}: {', '.join(words)}"]
     for one in findings:
-        if one.grade == "pass" and not long:
-            continue
-        if one.grade == "skip" and one.text.startswith("not looked at") and not long:
+        if one.grade in ("pass", "skip") and not long:
             continue
         lines.append(f"  {_GRADES[one.grade]}  {one.step}: {one.text}")
         if one.remedy:

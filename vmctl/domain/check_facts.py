@@ -23,7 +23,6 @@ class Contact:
     port: int = 22
     user: str | None = None
     key: str | None = None  # the fingerprint of its host key, or of the one it showed
-    by_authority: bool = False  # a certificate of a known authority vouched for it
     failed: Reach | None = None
     said: str = ""
     reason: str = ""  # the word that the failure bears, such as `changed` or `silent`
@@ -35,6 +34,10 @@ class Tried:
 
     fault: str | None = None
     step: str = ""
+
+
+BOOTED, HUNG = "a kernel booted", "a kernel hung"
+"""What a trial of KVM says where it came to an end, and where it did not: true until the boot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

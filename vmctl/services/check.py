@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vmctl.domain.check_facts import Contact, Facts, Identity, KvmTrial, Trial
+from vmctl.domain.check_facts import BOOTED, HUNG, Contact, Facts, Identity, KvmTrial, Trial
 from vmctl.domain.check_steps import check
 from vmctl.domain.host_record import KvmCheck
 from vmctl.errors import HostError
@@ -13,7 +13,7 @@ from vmctl.services.fanout import Failed, fanout
 from vmctl.services.hosts import AT_ONCE, sample_of, sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from vmctl.domain.check import Finding
     from vmctl.domain.check_facts import Need
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def check_hosts(
     hosts: Sequence[Host],
+    known: Collection[str],
     networks: Mapping[str, tuple[Network, ...]],
     needs: Mapping[str, Need],
     *,
@@ -33,11 +34,13 @@ def check_hosts(
     prober: Prober,
     store: Store,
     clock: Clock,
+    again: bool = False,
 ) -> dict[str, tuple[Finding, ...]]:
     """Check these hosts and give the findings of each, in the order of its steps.
 
-    `networks` are those that each host should carry, `needs` what a flavor asks of it. What was
-    seen is kept, so that a host that was replaced behind its name is told the next time too.
+    `known` are the names of the inventory, `networks` those that each host should carry, `needs`
+    what a flavor asks of it. What was seen is kept, so that a host that was replaced behind its
+    name is told the next time too. `again` tries KVM even if this boot's answer is on record.
     """
     records = {record.name: record for record in store.hosts()}
 
@@ -50,7 +53,7 @@ def check_hosts(
             networks=networks.get(host.name, ()),
             need=needs.get(host.name),
         )
-        return _gathered(facts, record, examiner, prober)
+        return _gathered(facts, record, examiner, prober, again=again)
 
     ended = fanout(gather, hosts, AT_ONCE)
     found: dict[str, Facts] = {}
@@ -63,11 +66,15 @@ def check_hosts(
     )
     for name, facts in found.items():
         _keep_kvm(name, facts, store, clock)
-    others = _machines(records.values(), found)
+    # A name that is not in the inventory any more is no other machine: the host was renamed.
+    written = [record for name, record in records.items() if name in known]
+    others = _machines(written, found)
     return {name: check(_compared(facts, others)) for name, facts in found.items()}
 
 
-def _gathered(facts: Facts, record: HostRecord | None, examiner: Examiner, prober: Prober) -> Facts:
+def _gathered(
+    facts: Facts, record: HostRecord | None, examiner: Examiner, prober: Prober, *, again: bool
+) -> Facts:
     """Gather what can be had, each part only where the one before it worked."""
     host = facts.host
     facts = replace(facts, contact=examiner.contact(host))
@@ -77,7 +84,7 @@ def _gathered(facts: Facts, record: HostRecord | None, examiner: Examiner, probe
         sample = prober.look(host, depth="full", before=sample_of(record))
     except HostError as error:
         return replace(facts, sample_fault=error.message.removeprefix(f"{host.name}: "))
-    facts = replace(facts, sample=sample, kvm=_kept_kvm(record, sample))
+    facts = replace(facts, sample=sample, kvm=None if again else _kept_kvm(record, sample))
     wants_kvm = host.virt_type == "kvm" and facts.kvm is None
     try:
         facts = replace(facts, trial=examiner.try_out(host, sample, kvm=wants_kvm))
@@ -99,13 +106,17 @@ def _kept_kvm(record: HostRecord | None, sample: HostSample) -> KvmTrial | None:
     kept = record.kvm if record else None
     if kept is None or kept.boot != sample.boot_id:
         return None
-    return KvmTrial(alive=kept.alive, said="tried earlier in this boot")
+    said = BOOTED if kept.alive else HUNG
+    return KvmTrial(alive=kept.alive, said=f"{said}, tried earlier in this boot")
 
 
 def _keep_kvm(name: str, facts: Facts, store: Store, clock: Clock) -> None:
+    """Keep an answer that holds until the next boot; other failures may pass, or be mended."""
     tried = facts.trial.kvm if facts.trial else None
     boot = facts.sample.boot_id if facts.sample else None
-    if tried is not None and tried.alive is not None and boot is not None:
+    if tried is None or boot is None:
+        return
+    if tried.alive or (tried.alive is False and tried.said == HUNG):
         store.save_kvm(name, KvmCheck(alive=tried.alive, boot=boot, at=clock()))
 
 

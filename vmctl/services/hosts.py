@@ -74,6 +74,7 @@ def look(
     ended = fanout(ask, hosts, AT_ONCE)
     now = clock()
     failures: dict[str, VmctlError] = {}
+    bugs: list[Exception] = []
     sightings = []
     for name, outcome in ended.items():
         if isinstance(outcome, Ok):
@@ -88,10 +89,14 @@ def look(
                 )
             continue
         if not isinstance(outcome.error, VmctlError):
-            raise outcome.error
+            bugs.append(outcome.error)
+            continue
         failures[name] = outcome.error
         sightings.append(Sighting(host=name, at=now, error=outcome.error.message))
     store.save_samples(sightings)
+    if bugs:
+        # Told only now, so that one host's oddity never costs what the others answered.
+        raise bugs[0]
     return failures
 
 

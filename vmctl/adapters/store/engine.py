@@ -115,7 +115,7 @@ def prepare(path: Path) -> None:
                 raise StateError(
                     f"the database {path} is a folder", hint=f"--db {path / 'state.db'}"
                 ) from None
-            if mode & 0o077 and path.stat().st_uid == os.geteuid():
+            if mode & 0o077 and path.stat().st_uid == os.geteuid() and _is_sqlite(path):
                 path.chmod(0o600)
     except OSError as error:
         raise StateError(
@@ -124,6 +124,12 @@ def prepare(path: Path) -> None:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}
             else "look at the rights of the file and its folder",
         ) from error
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Say whether a file is a database: any other that was named by mistake keeps its mode."""
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 @contextmanager
