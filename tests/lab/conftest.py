@@ -48,11 +48,14 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def vmctl(lab: Lab, tmp_path: Path) -> Vmctl:
-    """vmctl with the lab's inventory, in a home where it never ran before."""
+def vmctl(shared_lab: Lab, tmp_path: Path) -> Vmctl:
+    """vmctl with the lab's inventory, in a home where it never ran before.
+
+    A test that breaks a host asks for the lab too, which heals it.
+    """
     home = tmp_path / "home"
     home.mkdir()
-    return Vmctl(lab=lab, home=home, inventory=lab.root / "inventory.yaml")
+    return Vmctl(lab=shared_lab, home=home, inventory=shared_lab.root / "inventory.yaml")
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ POOL = "/var/lib/libvirt/images"
 MIB = {"GiB": 1024, "MiB": 1}
 
 
+@pytest.fixture
+def lab(shared_lab: Lab) -> Lab:
+    """The lab, of which nothing here breaks a part: healing it takes longer than most tests."""
+    return shared_lab
+
+
 def mib(size: str) -> int:
     number, unit = re.fullmatch(r"(\d+)([GM]iB)", size).groups()  # type: ignore[union-attr] # else the test fails
     return int(number) * MIB[unit]

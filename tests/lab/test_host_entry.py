@@ -129,9 +129,9 @@ def test_a_jump_hosts_changed_key_is_replaced_from_the_host_behind_it(
 
 
 def test_a_key_that_is_not_known_is_pinned_once_somebody_says_that_it_is_right(
-    lab: Lab, vmctl: Vmctl
+    vmctl: Vmctl,
 ) -> None:
-    vmctl = vmctl.changed()
+    lab, vmctl = vmctl.lab, vmctl.changed()
     known = vmctl.inventory.parent / "known_hosts"
     known.write_text("")
     true = shown_key(lab, "kvm1")
@@ -158,8 +158,8 @@ def test_a_key_that_is_not_known_is_pinned_once_somebody_says_that_it_is_right(
     assert vmctl("host", "ssh", "kvm1", "--", "true").code == 0
 
 
-def test_the_jump_host_is_trusted_before_what_is_behind_it(lab: Lab, vmctl: Vmctl) -> None:
-    vmctl = vmctl.changed()
+def test_the_jump_host_is_trusted_before_what_is_behind_it(vmctl: Vmctl) -> None:
+    lab, vmctl = vmctl.lab, vmctl.changed()
     known = vmctl.inventory.parent / "known_hosts"
     known.write_text("")
     keys = {host: shown_key(lab, host) for host in ("kvm1", "kvm3")}
