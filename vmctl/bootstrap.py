@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vmctl.adapters.location import Location
     from vmctl.adapters.shells import HostShells
     from vmctl.adapters.store import SqlStore
+    from vmctl.adapters.store.catalog import Catalog
     from vmctl.adapters.trust import Seen
     from vmctl.config import Config
     from vmctl.domain.host import Host
@@ -92,6 +93,13 @@ class App:
     def store_of_any_version(self) -> SqlStore:
         """The same where an older version will do: to tell it, to upgrade it, to copy it."""
         return self._open_store(any_version=True)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The flavors, images, server groups and quotas on record."""
+        from vmctl.adapters.store.catalog import Catalog
+
+        return Catalog(self.store)
 
     def _open_store(self, *, any_version: bool) -> SqlStore:
         from vmctl.adapters.store import open_store

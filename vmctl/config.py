@@ -47,7 +47,7 @@ def load(
         cache_folder=_folder(environ, "XDG_CACHE_HOME", ".cache"),
         db=db or environ.get("VMCTL_DB") or f"{state}/state.db",
         inventory=inventory or environ.get("VMCTL_INVENTORY") or _usual_inventory(config),
-        project=project or environ.get("VMCTL_PROJECT") or None,
+        project=project or environ.get("VMCTL_PROJECT") or environ.get("OS_PROJECT_NAME") or None,
     )
 
 

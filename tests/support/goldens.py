@@ -18,6 +18,8 @@ from tests.support.stores import Clock, populate
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.migrations import MIGRATIONS
 from vmctl.adapters.store import open_store
+from vmctl.adapters.store.catalog import Catalog
+from vmctl.domain.catalog import Flavor, Image, ServerGroup
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -46,6 +48,7 @@ def load(connection: Connection, version: int) -> None:
             migration(connection)
     for name, rows in content["rows"].items():
         table = Table(name, MetaData(), autoload_with=connection)
+        connection.execute(table.delete())  # what migrations put there stands in the rows too
         for row in rows:
             connection.execute(table.insert().values(**row))
 
@@ -57,6 +60,7 @@ def write(version: int) -> None:
         open_store(f"{folder}/state.db", clock=Clock()) as store,
     ):
         populate(store, open_leases(store.location), Clock(), seed=version)
+        _fill(Catalog(store), [server.id for server in store.servers()])
         with store.reading() as tx:
             everything = MetaData()
             everything.reflect(tx.connection)
@@ -66,6 +70,17 @@ def write(version: int) -> None:
             content = {"schema": schema(tx.connection), "rows": rows}
     FOLDER.mkdir(parents=True, exist_ok=True)
     golden(version).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _fill(catalog: Catalog, servers: list[str]) -> None:
+    catalog.add_flavor(Flavor(id="f", name="wide", properties={"ssd": "true"}, public=False))
+    catalog.add_image(
+        Image(id="i", name="tiny", properties={"os_distro": "h\u00e4"}, min_disk=1024)
+    )
+    catalog.add_group(ServerGroup(id="g", name="apart", project="p", policy="anti-affinity"))
+    for server in servers[:2]:
+        catalog.join_group(server, "g")
+    catalog.set_quota("p", {"cores": 99, "ram": 999_999})
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.record import Attempt, Server
 
-VERSION = 1
+VERSION = 2
 """The version of the tables that the statements here know."""
 
 _HOSTS = "SELECT * FROM hosts WHERE :name IS NULL OR name = :name ORDER BY name"
@@ -32,6 +32,9 @@ _SERVERS = "SELECT * FROM servers WHERE deleted IS NULL OR :deleted"
 _SERVER = "SELECT * FROM servers WHERE id = :word OR name = :word AND deleted IS NULL"
 _NAMES = {
     "host": "SELECT name FROM hosts ORDER BY name",
+    "flavor": "SELECT name FROM flavors ORDER BY name",
+    "image": "SELECT name FROM images ORDER BY name",
+    "group": "SELECT name FROM server_groups ORDER BY name",
     "server": "SELECT DISTINCT name FROM servers WHERE deleted IS NULL ORDER BY name",
 }
 
@@ -45,7 +48,7 @@ def _quoted(path: Path) -> str:
 
 
 @contextmanager
-def reading(path: Path, *, busy: float = 2.0) -> Iterator[sqlite3.Connection]:
+def reading(path: Path | str, *, busy: float = 2.0) -> Iterator[sqlite3.Connection]:
     """Open a database to see it as it is at one moment; StateError unless that is easily done."""
     try:
         with closing(
@@ -64,7 +67,7 @@ def reading(path: Path, *, busy: float = 2.0) -> Iterator[sqlite3.Connection]:
 
 
 def names(db: sqlite3.Connection, kind: str) -> tuple[str, ...]:
-    """List the names of all hosts or of all live servers, for completion."""
+    """List the names of all things of a kind, of servers the live ones, for completion."""
     return tuple(name for (name,) in db.execute(_NAMES[kind]))
 
 

@@ -143,6 +143,69 @@ def _first(connection: Connection) -> None:
         connection.execute(text(statement.replace("{rising}", _RISING[connection.dialect.name])))
 
 
+_SECOND = (
+    """CREATE TABLE flavors (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        vcpus BIGINT NOT NULL,
+        memory BIGINT NOT NULL,
+        disk BIGINT NOT NULL,
+        ephemeral BIGINT NOT NULL,
+        swap BIGINT NOT NULL,
+        public BOOLEAN NOT NULL,
+        description TEXT,
+        properties TEXT NOT NULL)""",
+    "CREATE UNIQUE INDEX flavors_name ON flavors (name)",
+    """CREATE TABLE images (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        checksum TEXT,
+        min_disk BIGINT NOT NULL,
+        min_memory BIGINT NOT NULL,
+        properties TEXT NOT NULL,
+        created DOUBLE PRECISION NOT NULL,
+        updated DOUBLE PRECISION NOT NULL)""",
+    "CREATE UNIQUE INDEX images_name ON images (name)",
+    """CREATE TABLE server_groups (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        project TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        max_server_per_host BIGINT NOT NULL,
+        created DOUBLE PRECISION NOT NULL)""",
+    "CREATE UNIQUE INDEX server_groups_name ON server_groups (name)",
+    """CREATE TABLE group_members (
+        server TEXT NOT NULL PRIMARY KEY REFERENCES servers (id),
+        server_group TEXT NOT NULL REFERENCES server_groups (id))""",
+    "CREATE INDEX group_members_group ON group_members (server_group)",
+    """CREATE TABLE quotas (
+        project TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        most BIGINT NOT NULL,
+        PRIMARY KEY (project, resource))""",
+)
+_FLAVORS = (
+    ("1", "m1.tiny", 1, 512, 1),
+    ("2", "m1.small", 1, 2048, 20),
+    ("3", "m1.medium", 2, 4096, 40),
+    ("4", "m1.large", 4, 8192, 80),
+    ("5", "m1.xlarge", 8, 16384, 160),
+)
+"""The flavors that are there from the first use, as openstack's users know them."""
+
+
+def _second(connection: Connection) -> None:
+    for statement in _SECOND:
+        connection.execute(text(statement))
+    new = text(
+        "INSERT INTO flavors VALUES (:id, :name, :vcpus, :memory, :disk, 0, 0, :public, NULL, '{}')"
+    )
+    for number, name, vcpus, memory, gib in _FLAVORS:
+        values = {"id": number, "name": name, "vcpus": vcpus, "memory": memory}
+        connection.execute(new, {**values, "disk": gib * 1024, "public": True})
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second)
 """Migration n leads to version n; the list only ever grows at its end."""

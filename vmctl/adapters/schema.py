@@ -193,3 +193,53 @@ events = Table(
     _maybe_text("operation"),
     _text("detail"),
 )
+flavors = Table(
+    "flavors",
+    metadata,
+    _text("id", key=True),
+    _text("name"),
+    _number("vcpus"),
+    _number("memory"),
+    _number("disk"),
+    _number("ephemeral"),
+    _number("swap"),
+    Column("public", Boolean, nullable=False),
+    _maybe_words("description"),
+    _words("properties"),
+)
+images = Table(
+    "images",
+    metadata,
+    _text("id", key=True),
+    _text("name"),
+    _text("status"),
+    _maybe_text("checksum"),
+    _number("min_disk"),
+    _number("min_memory"),
+    _words("properties"),
+    _time("created"),
+    _time("updated"),
+)
+server_groups = Table(
+    "server_groups",
+    metadata,
+    _text("id", key=True),
+    _text("name"),
+    _text("project"),
+    _text("policy"),
+    _number("max_server_per_host"),
+    _time("created"),
+)
+group_members = Table(
+    "group_members",
+    metadata,
+    _text("server", key=True),
+    _text("server_group"),
+)
+quotas = Table(
+    "quotas",
+    metadata,
+    _text("project", key=True),
+    _text("resource", key=True),
+    _number("most"),
+)

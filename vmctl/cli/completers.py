@@ -38,16 +38,35 @@ def complete_aggregates(source: Source, prefix: str) -> Iterable[str]:
 def _named(
     source: Source, prefix: str, kind: Literal["hosts", "networks", "aggregates"]
 ) -> Iterable[str]:
+    if source.inventory is None:
+        return ()
     from vmctl.adapters.inventory import known_names
     from vmctl.errors import UsageError
 
-    if source.inventory is None:
-        return ()
     try:
         names = known_names(source.inventory, source.cache_folder, kind)
     except UsageError:
         return ()  # a broken inventory is told by the command, not by a press of Tab
     return [name for name in names if name.startswith(prefix)]
+
+
+def _recorded(kind: str) -> Completer:
+    """Name what is on record of a kind and begins so; a record that cannot be read has none."""
+
+    def complete(source: Source, prefix: str) -> Iterable[str]:
+        from vmctl.adapters import fastread
+        from vmctl.errors import VmctlError
+
+        path = source.db.removeprefix("sqlite:///")
+        if "://" in path:
+            return ()
+        try:
+            with fastread.reading(path) as db:
+                return [name for name in fastread.names(db, kind) if name.startswith(prefix)]
+        except VmctlError:
+            return ()
+
+    return complete
 
 
 def complete_shells(source: Source, prefix: str) -> Iterable[str]:
@@ -58,11 +77,18 @@ def complete_shells(source: Source, prefix: str) -> Iterable[str]:
 
 COMPLETERS: Completers = {
     "aggregate": complete_aggregates,
+    "flavor": _recorded("flavor"),
+    "group": _recorded("group"),
     "host": complete_hosts,
+    "image": _recorded("image"),
     "shell": complete_shells,
 }
 
 OPTION_VALUES: Mapping[str, str] = {
+    "--flavor": "flavor",
     "--host": "host",
+    "--image": "image",
+    "--remove": "host",
+    "--server-group": "group",
 }
 """Which completer an option's values come from, in whatever command it stands."""

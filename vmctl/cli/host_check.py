@@ -94,17 +94,16 @@ def _needs(context: Context, hosts: Sequence[Host], flavor: str) -> dict[str, Ne
     """Say what the flavor asks of each host, and what is free there as far as that is on record."""
     from vmctl.cli.host import see
     from vmctl.domain.check_facts import Need
-    from vmctl.domain.flavor import find_flavor
     from vmctl.domain.resources import Resources
 
-    found = find_flavor(flavor)
+    found = context.app.catalog.flavor(flavor)
     needs = {}
     for view in see(context, hosts, refresh=False):
         free = view.usage.free
         known = free.vcpus is not None and free.memory is not None and free.disk is not None
         needs[view.host.name] = Need(
             flavor=found.name,
-            resources=found.resources,
+            resources=found.spec.claim,
             free=Resources(vcpus=free.vcpus or 0, memory=free.memory or 0, disk=free.disk or 0)
             if known
             else None,

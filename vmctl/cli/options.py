@@ -87,7 +87,10 @@ def settle(found: Found, environ: Mapping[str, str]) -> Globals:
     return Globals(
         db=_text("--db", found, environ),
         inventory=_text("--inventory", found, environ),
-        project=found.get("--project") or found.get(OS_PROJECT) or environ.get("VMCTL_PROJECT"),
+        project=found.get("--project")
+        or found.get(OS_PROJECT)
+        or environ.get("VMCTL_PROJECT")
+        or environ.get("OS_PROJECT_NAME"),
         color=_text("--color", found, environ) or "auto",
         progress=_text("--progress", found, environ) or "auto",
         error_format=_text("--error-format", found, environ) or "text",

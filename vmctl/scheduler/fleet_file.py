@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from vmctl.domain.catalog import GROUP_POLICIES
 from vmctl.domain.fleet import Aggregate, Fleet, Group, HostState, Pool, Pressure
 from vmctl.domain.resources import Resources
 from vmctl.errors import UsageError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 VERSION = 1
-GROUP_POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 _GIB = 1024
 
 

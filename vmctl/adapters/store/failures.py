@@ -60,12 +60,22 @@ _TAKEN: Mapping[str, tuple[type[Conflict], str]] = {
         AddressTaken,
         "the address was just given to another server",
     ),
+    "flavors.name": (NameTaken, "a flavor of this name is there already"),
+    "flavors.id": (Conflict, "a flavor with this id is there already"),
+    "images.name": (NameTaken, "an image of this name is there already"),
+    "images.id": (Conflict, "an image with this id is there already"),
+    "server_groups.name": (NameTaken, "a server group of this name is there already"),
     "operations.server": (Busy, "another operation on this server has just begun"),
 }
 _TAKEN_BY_CONSTRAINT = {
     "servers_live_name": "servers.name",
     "nics_mac": "nics.mac",
     "addresses_pkey": "addresses.scope, addresses.address",
+    "flavors_name": "flavors.name",
+    "flavors_pkey": "flavors.id",
+    "images_name": "images.name",
+    "images_pkey": "images.id",
+    "server_groups_name": "server_groups.name",
     "operations_one_per_server": "operations.server",
 }
 

@@ -1,0 +1,155 @@
+"""What servers are made from and kept within: flavors, images, server groups, quotas.
+
+Memory and disk are MiB. Each is copied by value into a request: to change one here changes no
+server that is there already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from vmctl.domain.request import FlavorSpec, ImageSpec
+from vmctl.errors import Conflict, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+GROUP_POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
+
+UNLIMITED = -1
+QUOTAS = ("instances", "cores", "ram")
+"""What a project's servers are counted by; ram is MiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavor:
+    """A size that servers come in."""
+
+    id: str
+    name: str
+    vcpus: int = 1
+    memory: int = 256
+    disk: int = 0
+    ephemeral: int = 0
+    swap: int = 0
+    public: bool = True
+    description: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> FlavorSpec:
+        """The flavor as a request carries it."""
+        return FlavorSpec(
+            name=self.name,
+            vcpus=self.vcpus,
+            memory=self.memory,
+            disk=self.disk,
+            ephemeral=self.ephemeral,
+            swap=self.swap,
+            extra_specs=dict(self.properties),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image as it is known: what it asks of a host and of a flavor.
+
+    `checksum` is the sha256 of its bytes, and with it the name of the base image on hosts; None
+    for as long as there are none.
+    """
+
+    id: str
+    name: str
+    status: str = "queued"
+    checksum: str | None = None
+    min_disk: int = 0
+    min_memory: int = 0
+    properties: Mapping[str, str] = field(default_factory=dict)
+    created: float = 0.0
+    updated: float = 0.0
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The image as a request carries it."""
+        return ImageSpec(id=self.checksum or self.id, name=self.name, properties=self.properties)
+
+    def misfit(self, flavor: Flavor) -> str | None:
+        """Say why a server of this flavor is too small for it, if it is."""
+        short = []
+        if flavor.memory < self.min_memory:
+            short.append(f"{self.min_memory} MiB of memory, which has {flavor.memory}")
+        if flavor.disk and flavor.disk < self.min_disk:
+            short.append(f"{self.min_disk} MiB of disk, which has {flavor.disk}")
+        if not short:
+            return None
+        return f"the image {self.name} needs of the flavor {flavor.name} {'; '.join(short)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroup:
+    """Servers that are to stand together or apart; `members` are the ids of those that live."""
+
+    id: str
+    name: str
+    project: str
+    policy: str
+    max_server_per_host: int = 1
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How much a project's servers may take in all, and how much they take; -1 is no limit."""
+
+    project: str
+    limits: Mapping[str, int]
+    used: Mapping[str, int]
+
+    def excess(self, flavor: FlavorSpec, count: int = 1) -> str | None:
+        """Say which limit so many more servers of a flavor would break, if any."""
+        more = {"instances": count, "cores": flavor.vcpus * count, "ram": flavor.memory * count}
+        for name in QUOTAS:
+            limit, used = self.limits[name], self.used[name]
+            if limit != UNLIMITED and used + more[name] > limit:
+                asked = f"Requested {more[name]}, but already used {used} of {limit} {name}"
+                return f"Quota exceeded for {name}: {asked}"
+        return None
+
+
+class Catalogued(Protocol):
+    """Anything that is found by its id or its name."""
+
+    @property
+    def id(self) -> str:
+        """The id, which never changes."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+T = TypeVar("T", bound=Catalogued)
+
+
+def find_one(kind: str, word: str, things: Iterable[T]) -> T:
+    """Give the thing that a word is the id of, or else the name of; NotFound names near ones."""
+    known = tuple(things)
+    for found in ([one for one in known if one.id == word], [o for o in known if o.name == word]):
+        if len(found) > 1:
+            ids = ", ".join(sorted(one.id for one in found))
+            raise Conflict(f"More than one {kind} exists with the name '{word}'.", hint=ids)
+        if found:
+            return found[0]
+    raise NotFound(
+        f"No {kind} found for {word}", hint=_nearest(word, [one.name for one in known], kind)
+    )
+
+
+def _nearest(word: str, names: Collection[str], kind: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, names, n=3)
+    if close:
+        return f"Did you mean {' or '.join(repr(one) for one in close)}?"
+    return f"vmctl {kind.lower().replace('servergroup', 'server group')} list"
