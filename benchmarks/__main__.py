@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import inventory, placement, placement_growth, refresh, startup
+from benchmarks import fleet_values, inventory, placement, placement_growth, refresh, startup
 
 BENCHMARKS = {
     "startup": startup.run,
     "inventory": inventory.run,
+    "fleet-values": fleet_values.run,
     "placement": placement.run,
     "placement-growth": placement_growth.run,
     "refresh": refresh.run,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from vmctl.adapters.hostkeys import Key
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmctl.adapters.store.catalog import Catalog
     from vmctl.adapters.trust import Seen
     from vmctl.config import Config
+    from vmctl.domain.fleet_record import FleetRecord
     from vmctl.domain.host import Host
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
@@ -47,7 +48,7 @@ class App:
         """The hosts and networks that the operators wrote down."""
         from vmctl.adapters.inventory import load_inventory
 
-        return load_inventory(self.inventory_path, self.config.cache_folder)
+        return load_inventory(self.inventory_path, self.config.cache_folder, check_policy)
 
     @property
     def inventory_path(self) -> str:
@@ -65,7 +66,7 @@ class App:
         """Read the inventory anew, never from what was kept of an earlier reading."""
         from vmctl.adapters.inventory import check_inventory
 
-        return check_inventory(self.inventory_path)
+        return check_inventory(self.inventory_path, check_policy)
 
     def init_inventory(self, path: str | None) -> tuple[str, str]:
         """Write a first inventory, to the operator's own folder if no path is given.
@@ -100,6 +101,12 @@ class App:
         from vmctl.adapters.store.catalog import Catalog
 
         return Catalog(self.store)
+
+    def fleet_record(self) -> FleetRecord:
+        """Read what placing goes by, at one moment."""
+        from vmctl.adapters.store.picture import fleet_record
+
+        return fleet_record(self.store)
 
     def _open_store(self, *, any_version: bool) -> SqlStore:
         from vmctl.adapters.store import open_store
@@ -209,6 +216,13 @@ class App:
         from vmctl.adapters.whoami import actor
 
         return actor(os.environ)
+
+
+def check_policy(settings: Mapping[str, object]) -> list[str]:
+    """Say what is wrong with an inventory's scheduler section; only a reading anew asks."""
+    from vmctl.services.policy import check_policy
+
+    return check_policy(settings)
 
 
 def build(config: Config) -> App:

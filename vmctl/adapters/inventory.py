@@ -42,7 +42,10 @@ def load_inventory(
 
 
 def known_names(
-    path: str, cache_folder: str, kind: Literal["hosts", "networks", "aggregates"]
+    path: str,
+    cache_folder: str,
+    kind: Literal["hosts", "networks", "aggregates"],
+    check_policy: CheckPolicy | None = None,
 ) -> list[str]:
     """Give the names alone, as completion wants them: from a kept record it costs a fraction."""
     kept = Cache(read_files(path), cache_folder).load()
@@ -51,7 +54,7 @@ def known_names(
             return [one["name"] for one in kept[kind]]
     except (KeyError, TypeError):
         pass
-    inventory = load_inventory(path, cache_folder)
+    inventory = load_inventory(path, cache_folder, check_policy)
     return list(getattr(inventory, kind))
 
 

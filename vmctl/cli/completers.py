@@ -44,7 +44,7 @@ def _named(
     from vmctl.errors import UsageError
 
     try:
-        names = known_names(source.inventory, source.cache_folder, kind)
+        names = known_names(source.inventory, source.cache_folder, kind, _check_policy)
     except UsageError:
         return ()  # a broken inventory is told by the command, not by a press of Tab
     return [name for name in names if name.startswith(prefix)]
@@ -67,6 +67,13 @@ def _recorded(kind: str) -> Completer:
             return ()
 
     return complete
+
+
+def _check_policy(settings: Mapping[str, object]) -> list[str]:
+    """Check what a reading would keep, as every command does; a kept inventory asks for nothing."""
+    from vmctl.services.policy import check_policy
+
+    return check_policy(settings)
 
 
 def complete_shells(source: Source, prefix: str) -> Iterable[str]:

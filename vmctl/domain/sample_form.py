@@ -22,6 +22,8 @@ from vmctl.domain.sample import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    _Fields = tuple[tuple[str, Any, Callable[[object], object]], ...]
+
 VERSION = 1
 """The version of the form; a sample of another one is not read."""
 
@@ -46,21 +48,33 @@ def brief(plain: Mapping[str, object], ours: Collection[str], pool: str) -> Host
 
     For hundreds of hosts at once: reading all of every sample would take most of a list's time.
     """
+    return _some(plain, ours, pool, _BRIEF_FIELDS)
+
+
+def for_placing(plain: Mapping[str, object], ours: Collection[str]) -> HostSample | None:
+    """Read only what placing asks, and of the guests those that are not `ours`.
+
+    For thousands of hosts at once.
+    """
+    return _some(plain, ours, None, _PLACING_FIELDS)
+
+
+def _some(
+    plain: Mapping[str, object], ours: Collection[str], pool: str | None, wanted: _Fields
+) -> HostSample | None:
+    """Read some fields of a sample, and one pool if it is named."""
     if plain.get("version") != VERSION:
         return None
-    said = {name: plain[name] for name in _BRIEF if name in plain}
-    guests, pools = plain.get("guests"), plain.get("pools")
-    if isinstance(guests, list):
-        said["guests"] = [
-            one for one in guests if isinstance(one, list) and one and one[0] not in ours
-        ]
-    if isinstance(pools, list):
-        said["pools"] = [
-            one for one in pools if isinstance(one, Mapping) and one.get("name") == pool
-        ]
     read: dict[str, Any] = {}
-    for name, _, reader in _BRIEF_FIELDS:
-        value = reader(said[name]) if name in said else None
+    for name, _, reader in wanted:
+        if name not in plain:
+            continue
+        held = plain[name]
+        if name == "guests" and isinstance(held, list):
+            held = [one for one in held if isinstance(one, list) and one and one[0] not in ours]
+        elif name == "pools" and pool is not None and isinstance(held, list):
+            held = [one for one in held if isinstance(one, Mapping) and one.get("name") == pool]
+        value = reader(held)
         if value is not None:
             read[name] = value
     return HostSample(**read) if "taken_at" in read else None
@@ -69,6 +83,12 @@ def brief(plain: Mapping[str, object], ours: Collection[str], pool: str) -> Host
 _BRIEF = (
     *("taken_at", "facts_at", "boot_id", "cpus", "memory", "libvirt_error"),
     *("psi_cpu", "psi_memory", "psi_io"),
+    *("pools", "guests"),
+)
+_PLACING = (
+    *_BRIEF,
+    *("load", "cpu_ticks", "steal_ticks", "arch", "qemu_version", "virt_types", "cpu_model"),
+    *("cpu_vendor", "cpu_features", "sockets", "cores", "threads", "uefi", "secure_boot", "tpm"),
 )
 
 
@@ -138,6 +158,12 @@ def _text(plain: object) -> str | None:
     return plain if isinstance(plain, str) else None
 
 
+def _texts(plain: object) -> tuple[object, ...] | None:
+    if isinstance(plain, list) and all(type(one) is str for one in plain):
+        return tuple(plain)
+    return _many(_text)(plain)
+
+
 def _one_of(*words: str) -> Callable[[object], str | None]:
     return lambda plain: plain if isinstance(plain, str) and plain in words else None
 
@@ -160,7 +186,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "Literal['running', 'paused', 'off']": _one_of("running", "paused", "off"),
     "Stall": lambda plain: _read(Stall, plain),
     "tuple[float, ...]": _many(_number),
-    "tuple[str, ...]": _many(_text),
+    "tuple[str, ...]": _texts,
     "tuple[FoundBridge, ...]": _many(lambda plain: _read(FoundBridge, plain)),
     "tuple[FoundNetwork, ...]": _many(lambda plain: _read(FoundNetwork, plain)),
     "tuple[FoundPool, ...]": _many(lambda plain: _read(FoundPool, plain)),
@@ -168,11 +194,12 @@ _READERS: dict[str, Callable[[object], object]] = {
 }
 """How a field is read, by its annotation; None is what every reader says of a wrong value."""
 
-_FIELDS: dict[type, tuple[tuple[str, Any, Callable[[object], object]], ...]] = {
+_FIELDS: dict[type, _Fields] = {
     kind: tuple(
         (one.name, one.default, _READERS[str(one.type).removesuffix(" | None").replace('"', "'")])
         for one in fields(kind)
     )
     for kind in (FoundBridge, FoundNetwork, FoundPool, Guest, HostSample, Stall)
 }
-_BRIEF_FIELDS = tuple(one for one in _FIELDS[HostSample] if one[0] in (*_BRIEF, "pools", "guests"))
+_BRIEF_FIELDS = tuple(one for one in _FIELDS[HostSample] if one[0] in _BRIEF)
+_PLACING_FIELDS = tuple(one for one in _FIELDS[HostSample] if one[0] in _PLACING)

@@ -101,7 +101,7 @@ class Catalog:
     def groups(self) -> tuple[ServerGroup, ...]:
         """List the server groups by name, each with its live members."""
         with self._store.reading() as tx:
-            return _groups(tx)
+            return groups_at(tx)
 
     def group(self, word: str) -> ServerGroup:
         """Find a server group by id or name."""
@@ -116,7 +116,7 @@ class Catalog:
     def delete_group(self, word: str) -> ServerGroup:
         """Forget a server group; its members live on without one."""
         with self._store.writing() as tx:
-            found = find_one("ServerGroup", word, _groups(tx))
+            found = find_one("ServerGroup", word, groups_at(tx))
             here = group_members.c.server_group == found.id
             tx.connection.execute(delete(group_members).where(here))
             tx.connection.execute(delete(server_groups).where(server_groups.c.id == found.id))
@@ -179,7 +179,8 @@ def _image(row: Mapping[str, Any]) -> Image:
     return Image(**{**row, "properties": json.loads(row["properties"])})
 
 
-def _groups(tx: Tx) -> tuple[ServerGroup, ...]:
+def groups_at(tx: Tx) -> tuple[ServerGroup, ...]:
+    """List the server groups by name, each with its live members."""
     members: dict[str, list[str]] = {}
     live = group_members.join(servers, servers.c.id == group_members.c.server)
     query = select(group_members).select_from(live).where(servers.c.deleted.is_(None))

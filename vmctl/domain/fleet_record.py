@@ -1,0 +1,28 @@
+"""What is on record about all hosts at one moment, as far as placing asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vmctl.domain.catalog import ServerGroup
+    from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.record import Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetRecord:
+    """The hosts with their last samples, every claim, and what else counts by host.
+
+    `jobs` are unfinished operations there; `failed_builds` the attempts of the last day that
+    failed there since the last one that did not.
+    """
+
+    hosts: Mapping[str, HostRecord] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    groups: tuple[ServerGroup, ...] = ()
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    failed_builds: Mapping[str, int] = field(default_factory=dict)
