@@ -26,6 +26,8 @@ class Product:
 
     folder: Path
     app: type[App] = App
+    inventory: Path | None = None
+    """Another one than the file in the folder."""
 
     @property
     def db(self) -> Path:
@@ -37,7 +39,7 @@ class Product:
         around = {
             "HOME": str(self.folder),
             "VMCTL_DB": str(self.db),
-            "VMCTL_INVENTORY": str(self.folder / "inventory.yaml"),
+            "VMCTL_INVENTORY": str(self.inventory or self.folder / "inventory.yaml"),
             **environ,
         }
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

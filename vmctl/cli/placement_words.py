@@ -67,9 +67,11 @@ def _word(verdict: Verdict, chosen: int, alternate: bool) -> str:  # noqa: FBT00
 def _why(verdict: Verdict) -> str:
     if verdict.refusal is not None:
         return f"{verdict.filter}: {verdict.refusal.reason}"
+    if not verdict.weights:
+        return "the only host that passes"
     scores = sorted(verdict.weights.items(), key=lambda pair: -abs(pair[1].weighted))
     said = [f"{name} {score.weighted:+.2f}" for name, score in scores if score.weighted]
-    return ", ".join(said) or "nothing sets it apart from the others"
+    return ", ".join(said) or "equal to the others"
 
 
 def miss_words(misses: Sequence[Miss]) -> Iterator[str]:
