@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +81,8 @@ SAMPLE = HostSample(
 
 
 def a_record(name: str = "kvm1", sample: HostSample | None = SAMPLE, **more: Any) -> HostRecord:
-    plain = None if sample is None else to_plain(sample)
-    return HostRecord(name=name, seen=sample.taken_at if sample else None, sample=plain, **more)
+    kept = None if sample is None else json.dumps(to_plain(sample))
+    return HostRecord(name=name, seen=sample.taken_at if sample else None, kept=kept, **more)
 
 
 def a_claim(server: str, host: str = "kvm1", pool: str = "", number: int = 1) -> Claim:
@@ -152,7 +153,7 @@ def test_a_host_is_all_that_the_inventory_and_the_last_look_say() -> None:
         (a_record(failed=NOW - 60, error="no route"), None),
         (a_record(sample=None, failed=NOW), "no answer"),
         (a_record(sample=replace(SAMPLE, libvirt_error="it hangs")), "it hangs"),
-        (HostRecord(name="kvm1", seen=NOW, sample={"version": 99}), "its last sample is another"),
+        (HostRecord(name="kvm1", seen=NOW, kept='{"version": 99}'), "its last sample is another"),
     ],
     ids=["never", "failed", "failed before", "always failed", "libvirt", "other version"],
 )

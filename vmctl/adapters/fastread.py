@@ -43,7 +43,7 @@ _MARKS = {ord(mark): f"%{ord(mark):02x}" for mark in "%?#"}
 """What means something else in SQLite's URIs than in a path."""
 
 
-def _quoted(path: Path) -> str:
+def _quoted(path: Path | str) -> str:
     return str(path).translate(_MARKS)
 
 
