@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vmctl.cli.cells import Shown
 from vmctl.cli.command import lister, shower
 from vmctl.cli.host import see
 from vmctl.cli.output import Column, Record, Table
 
 if TYPE_CHECKING:
     from vmctl.cli.context import Context
+    from vmctl.domain.sample import HostSample
     from vmctl.services.hosts import HostView
 
 _SIGN = {"up": "up", "stale": "up"}
@@ -65,14 +67,7 @@ def hypervisor_show(context: Context, *, hypervisor: str) -> Record:
         fields={
             **_figures([view]),
             "aggregates": [one.name for one in app.inventory.aggregates_of(host.name)],
-            "cpu_info": {
-                "arch": sample.arch,
-                "model": sample.cpu_model,
-                "vendor": sample.cpu_vendor,
-                "features": list(sample.cpu_features),
-            }
-            if sample
-            else None,
+            "cpu_info": _cpu_info(sample),
             "host_ip": host.address,
             "host_time": None if sample is None else sample.clock,
             "hypervisor_hostname": host.name,
@@ -88,6 +83,19 @@ def hypervisor_show(context: Context, *, hypervisor: str) -> Record:
             "vmctl:free_vcpus": usage.free.vcpus,
         }
     )
+
+
+def _cpu_info(sample: HostSample | None) -> Shown | None:
+    """Keep to one line what would fill a screen; programs get all of it."""
+    if sample is None:
+        return None
+    whole = {
+        "arch": sample.arch,
+        "model": sample.cpu_model,
+        "vendor": sample.cpu_vendor,
+        "features": list(sample.cpu_features),
+    }
+    return Shown(whole, f"{sample.cpu_model} ({sample.arch}), {len(sample.cpu_features)} features")
 
 
 @shower
