@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -183,7 +184,15 @@ def _tell(
     from vmctl.services.policy import tables_for
 
     filters, weighers = tables_for(policy)
-    misses = nearest_misses(request, fleet, policy, filters=filters, weighers=weighers)
+    # Where all find a host, the others are judged as they were for the first one.
+    whole = len(placement.choices) == request.count
+    misses = nearest_misses(
+        replace(request, count=1, min_count=None) if whole else request,
+        fleet,
+        policy,
+        filters=filters,
+        weighers=weighers,
+    )
     zones = zones_of(fleet)
     rounds = placement.trace or (placement.verdicts,)
     for index, verdicts in enumerate(rounds):
