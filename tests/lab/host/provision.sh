@@ -16,6 +16,8 @@ if [ ! -e /var/lib/libvirt/.provisioned ]; then
         vol-create-as archive notes.raw 1M --format raw;
         vol-upload old-build.img old-build.bytes --pool archive;
         define guest-running.xml; start legacy-db; autostart legacy-db; define guest-off.xml"
+    # What libvirt asks its QEMU at a first question takes seconds where forty hosts start at once.
+    virsh "capabilities; domcapabilities" >/dev/null
     touch /var/lib/libvirt/.provisioned
 fi
 until [ "$(virsh list --name)" ]; do sleep 0.1; done
