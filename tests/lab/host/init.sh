@@ -12,11 +12,11 @@ mount --make-rprivate /
 
 # Files and folders of the host's own, over the machine's.
 cd "$dir/root"
-mount -o loop,noatime ../images.ext4 var/lib/libvirt/images
 for path in etc/passwd etc/group etc/shadow etc/sudoers etc/hostname etc/hosts etc/machine-id etc/ssh \
     etc/libvirt var/lib/libvirt var/log/libvirt var/cache/libvirt; do
-    mount --rbind "$path" "/$path"
+    mount --bind "$path" "/$path"
 done
+mount -o loop,noatime ../images.ext4 /var/lib/libvirt/images
 mount --bind boot_id /proc/sys/kernel/random/boot_id
 cd /
 
