@@ -168,4 +168,9 @@ def test_names_on_record_are_completed(vmctl: Product) -> None:
     assert vmctl.ok("complete", "--", "flavor", "show", "m1.s").split() == ["m1.small"]
     assert vmctl.ok("complete", "--", "server", "group", "show", "w").split() == ["web"]
     assert vmctl.ok("complete", "--", "host", "check", "--flavor", "m1.x").split() == ["m1.xlarge"]
+    networks = "networks: {lan: {source: {bridge: br0}}}\nhosts: {kvm1: {address: 192.0.2.1}}\n"
+    (vmctl.folder / "inventory.yaml").write_text(networks)
+    asked = ("complete", "--", "placement", "explain")
+    assert vmctl.ok(*asked, "--network", "l").split() == ["lan"]
+    assert vmctl.ok(*asked, "--remove", "k").split() == ["kvm1"]
     assert vmctl.run("complete", "--", "flavor", "show", "m", VMCTL_DB="/none/x.db").out == ""

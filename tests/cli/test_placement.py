@@ -54,6 +54,17 @@ def test_explain_puts_the_best_first_and_says_why_not_the_others(tmp_path: Path)
     assert found["kvm3"] == ("refused", "Compute: is disabled: new disks")
 
 
+def test_hosts_that_pass_stand_by_weight(tmp_path: Path) -> None:
+    sizes = {"kvm1": 20, "kvm2": 40, "kvm3": 30}
+    samples = {name: a_sample(memory=gib * 1024) for name, gib in sizes.items()}
+    vmctl = a_fleet(tmp_path, INVENTORY + "scheduler: {max_attempts: 1}\n", **samples)
+
+    found = explained(vmctl, "--flavor", "m1.tiny")
+
+    assert list(found) == ["kvm2", "kvm3", "kvm1"]
+    assert [verdict for verdict, _ in found.values()] == ["chosen", "passes", "passes"]
+
+
 def test_explain_ends_with_10_and_the_nearest_miss_where_nothing_fits(vmctl: Product) -> None:
     ran = vmctl.run("placement", "explain", "--flavor", "m1.xlarge")
 

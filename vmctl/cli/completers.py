@@ -30,6 +30,11 @@ def complete_hosts(source: Source, prefix: str) -> Iterable[str]:
     return _named(source, prefix, "hosts")
 
 
+def complete_networks(source: Source, prefix: str) -> Iterable[str]:
+    """Name the networks of the inventory that begin so."""
+    return _named(source, prefix, "networks")
+
+
 def complete_aggregates(source: Source, prefix: str) -> Iterable[str]:
     """Name the aggregates of the inventory that begin so."""
     return _named(source, prefix, "aggregates")
@@ -88,6 +93,7 @@ COMPLETERS: Completers = {
     "group": _recorded("group"),
     "host": complete_hosts,
     "image": _recorded("image"),
+    "network": complete_networks,
     "shell": complete_shells,
 }
 
@@ -95,6 +101,7 @@ OPTION_VALUES: Mapping[str, str] = {
     "--flavor": "flavor",
     "--host": "host",
     "--image": "image",
+    "--network": "network",
     "--remove": "host",
     "--server-group": "group",
 }
