@@ -157,7 +157,7 @@ class App:
         """The shells of the hosts, each connected at its first use."""
         from vmctl.adapters.shells import HostShells
 
-        shells = HostShells()
+        shells = HostShells(cache_folder=self.config.cache_folder)
         self._ends.append(shells.close)
         return shells
 

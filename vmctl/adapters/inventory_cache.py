@@ -27,7 +27,9 @@ FORMAT = 1
 class Cache:
     """Where the record of one set of files is kept, and the digest that it must bear."""
 
-    def __init__(self, files: Iterable[tuple[str, bytes]], folder: str) -> None:
+    def __init__(
+        self, files: Iterable[tuple[str, bytes]], folder: str, kind: str = "inventory"
+    ) -> None:
         where, what = hashlib.sha256(), hashlib.sha256()
         # A record holds absolute paths, made from where the files lie and from the home.
         home = os.path.expanduser("~")
@@ -38,7 +40,7 @@ class Cache:
             what.update(b"%s\0%d\0" % (path, len(content)))
             what.update(content)
         self.folder = folder
-        self.path = os.path.join(folder, f"inventory-{where.hexdigest()[:16]}.json")
+        self.path = os.path.join(folder, f"{kind}-{where.hexdigest()[:16]}.json")
         self.digest = what.hexdigest()
 
     def load(self) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.local_shell import LocalShell
+from vmctl.adapters.ssh_answers import KeptAnswers
 from vmctl.adapters.ssh_config import Route, ask_ssh, resolve
 
 if TYPE_CHECKING:
@@ -20,13 +21,17 @@ CONNECT_LIMIT = 5.0
 class HostShells:
     """Makes each host's shell once, and closes them all at the end."""
 
-    def __init__(self, *, connect_limit: float = CONNECT_LIMIT) -> None:
+    def __init__(
+        self, *, connect_limit: float = CONNECT_LIMIT, cache_folder: str | None = None
+    ) -> None:
         self.connect_limit = connect_limit
         self._lock = threading.Lock()
         self._shells: dict[str, SshShell | LocalShell] = {}
         self._jumps: Jumps | None = None
         # Many hosts share a jump host: what ssh says of it is asked once.
-        self._ask = functools.lru_cache(maxsize=None)(ask_ssh)
+        self._kept = KeptAnswers(cache_folder, ask_ssh) if cache_folder is not None else None
+        ask = ask_ssh if self._kept is None else self._kept.ask
+        self._ask = functools.lru_cache(maxsize=None)(ask)
 
     def shell(self, host: Host) -> SshShell | LocalShell:
         """Return the shell of a host; nothing is connected yet."""
@@ -48,6 +53,8 @@ class HostShells:
 
     def close(self) -> None:
         """Close every connection, without waiting for any that hangs."""
+        if self._kept is not None:
+            self._kept.save()
         with self._lock:
             shells, self._shells = self._shells, {}
             jumps, self._jumps = self._jumps, None
