@@ -221,7 +221,7 @@ def hop_of(
     def paths(keyword: str) -> tuple[str, ...]:
         values = found.get(keyword, [])
         words = values if keyword in _MANY else _paths(values)
-        return tuple(_expand(word, tokens, environ) for word in words if word != "none")
+        return tuple(_expand(word, tokens, environ) for word in words if word.lower() != "none")
 
     command = _unless_none(found, "proxycommand")
     revoked = paths("revokedhostkeys")
@@ -254,7 +254,7 @@ def _paths(values: list[str]) -> list[str]:
     """Split a line of paths; ssh prints them without quotes, so blanks within one are guessed."""
     words: list[str] = []
     for word in " ".join(values).split(" "):
-        if words and not word.startswith(("/", "~", "%", "$")) and word != "none":
+        if words and not word.startswith(("/", "~", "%", "$")) and word.lower() != "none":
             words[-1] += f" {word}"
         elif word:
             words.append(word)

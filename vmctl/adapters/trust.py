@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ class Seen:
     keys: tuple[Key, ...]
     jump: bool
     file: str
-    """Where a key would be pinned."""
+    """Where a key would be pinned; empty where none of the files could take one."""
     refusal: HostKeyError | None = None
     """Why none of them is trusted yet, or one of them is refused."""
 
@@ -70,7 +71,7 @@ def look(shells: HostShells, host: Host) -> Seen:
                 hop=hop, host=host.name, limit=limit, deadline=deadline, through=through, jump=jump
             )
             keys = keys_shown(entry)
-            seen = _seen(host.name, hop, keys, jump=jump)
+            seen = seen_at(host.name, hop, keys, jump=jump)
             if not jump or not seen.trusted:
                 return seen
     finally:
@@ -78,11 +79,23 @@ def look(shells: HostShells, host: Host) -> Seen:
     raise AssertionError(route)  # The last hop is no jump, and was returned.
 
 
+def seen_at(host: str, hop: Hop, keys: tuple[Key, ...], *, jump: bool) -> Seen:
+    """Return the keys with what is known of them, and where they would be pinned."""
+    # The shared file of a team's inventory comes first among a hop's files.
+    file = next(filter(_takes_keys, hop.known_hosts), "")
+    seen = Seen(host=host, hop=hop, keys=keys, jump=jump, file=file)
+    try:
+        _verify_any(seen, list(keys))
+    except HostKeyError as refusal:
+        return replace(seen, refusal=refusal)
+    return seen
+
+
 def pin(seen: Seen, *, fingerprint: str | None = None) -> tuple[Key, ...]:
     """Trust the keys that were seen, or the one with this fingerprint; return what was written.
 
     A key that another one is known in place of is replaced only where its fingerprint is given:
-    seeing it is no proof. Raises HostKeyError, and then nothing was written.
+    seeing it is no proof. Raises HostKeyError or UsageError, and then nothing was written.
     """
     if seen.hop.host_key:
         raise UsageError(
@@ -103,11 +116,19 @@ def pin(seen: Seen, *, fingerprint: str | None = None) -> tuple[Key, ...]:
     for key in wanted:
         if key in trust.revoked or (trust.keys and fingerprint is None):
             _verify_any(seen, wanted)
-    target = Path(seen.file).resolve()
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(target):
-        text = target.read_text(errors="surrogateescape") if target.exists() else ""
-        _replace(target, pinned(text, seen, tuple(wanted), replace=fingerprint is not None))
+    if not seen.file or not _takes_keys(seen.file):
+        raise UsageError(
+            f"{seen.host}: there is no file to pin the keys of {seen.name} in: "
+            + (", ".join(seen.hop.known_hosts) or "the ssh configuration names none"),
+            hint="name a file by `known_hosts:` in the inventory",
+        )
+    try:
+        _write(seen, tuple(wanted), replace=fingerprint is not None)
+    except OSError as error:
+        raise UsageError(
+            f"{seen.host}: {seen.file} cannot be written: {error.strerror or error}",
+            hint="let this account write it, or name another by `known_hosts:` in the inventory",
+        ) from error
     return tuple(wanted)
 
 
@@ -139,17 +160,6 @@ def pinned(text: str, seen: Seen, keys: tuple[Key, ...], *, replace: bool = Fals
     name = hashed_name(seen.name, secrets.token_bytes(20)) if hashed else seen.name
     rows += [f"{name} {key.type} {key.base64}" for key in missing]
     return "".join(f"{row}\n" for row in rows if row != _GONE)
-
-
-def _seen(host: str, hop: Hop, keys: tuple[Key, ...], *, jump: bool) -> Seen:
-    # The shared file of a team's inventory comes first among a hop's files.
-    file = hop.known_hosts[0] if hop.known_hosts else ""
-    seen = Seen(host=host, hop=hop, keys=keys, jump=jump, file=file)
-    try:
-        _verify_any(seen, list(keys))
-    except HostKeyError as refusal:
-        return replace(seen, refusal=refusal)
-    return seen
 
 
 def _verify_any(seen: Seen, keys: list[Key]) -> None:
@@ -185,6 +195,25 @@ def _refuse_pattern(seen: Seen, line: Line) -> None:
 
 def _is_pattern(line: Line) -> bool:
     return not line.hashed and any(sign in line.names for sign in "*?!")
+
+
+def _takes_keys(file: str) -> bool:
+    """Whether keys can be kept there: a device would be replaced, and a folder cannot be."""
+    try:
+        return stat.S_ISREG(os.stat(file).st_mode)  # noqa: PTH116 - a Path would take "" for "."
+    except FileNotFoundError:
+        return file != ""
+    except OSError:
+        # It is named and may be there; writing it will tell what stands in the way.
+        return True
+
+
+def _write(seen: Seen, keys: tuple[Key, ...], *, replace: bool) -> None:
+    target = Path(seen.file).resolve()
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(target):
+        text = target.read_text(errors="surrogateescape") if target.exists() else ""
+        _replace(target, pinned(text, seen, keys, replace=replace))
 
 
 @contextlib.contextmanager

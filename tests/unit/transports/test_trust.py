@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from tests.unit.transports.test_hostkeys import ED, OTHER, RSA, line
 from vmctl.adapters.hostkeys import Key, parse_known_hosts, trust_in
-from vmctl.adapters.ssh_config import Hop
-from vmctl.adapters.trust import Seen, pin, pinned
+from vmctl.adapters.ssh_config import Hop, hop_of
+from vmctl.adapters.trust import Seen, pin, pinned, seen_at
 from vmctl.errors import HostKeyError, UsageError
 
 
@@ -126,3 +128,57 @@ def test_a_link_to_a_shared_file_stays_a_link(file: Path, tmp_path: Path) -> Non
     assert file.is_symlink()
     assert shared.stat().st_mode & 0o777 == 0o664
     assert len(parse_known_hosts(shared.read_text())) == 2
+
+
+def at_sshd(*files: Path | str) -> Seen:
+    hop = Hop(alias="h", hostname="h.example", known_hosts=tuple(map(str, files)))
+    return seen_at("h", hop, (ED,), jump=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+def test_a_device_is_never_replaced_by_a_file(file: Path, tmp_path: Path) -> None:
+    device = tmp_path / "null"
+    os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    link = tmp_path / "link"
+    link.symlink_to(device)
+
+    with pytest.raises(UsageError, match=r"null, .*link") as raised:
+        pin(at_sshd(device, link))
+    with pytest.raises(UsageError):
+        pin(seen(device, ED))
+    assert "`known_hosts:`" in (raised.value.hint or "")
+    assert stat.S_ISCHR(device.stat().st_mode)
+
+    at = at_sshd(device, file)
+    pin(at)
+
+    assert at.file == str(file)
+    assert stat.S_ISCHR(device.stat().st_mode)
+    trust_in(at.hop, "h").verify(ED)
+
+
+def test_where_no_file_takes_keys_nothing_is_written(tmp_path: Path) -> None:
+    for files in ((), (tmp_path,)):
+        with pytest.raises(UsageError) as raised:
+            pin(at_sshd(*files))
+        assert "`known_hosts:`" in (raised.value.hint or "")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "known_hosts"
+
+    with pytest.raises(UsageError, match=f"{below} cannot be written"):
+        pin(at_sshd(below))
+
+
+@pytest.mark.parametrize("none", ["none", "None"])
+def test_the_word_none_is_no_file(none: str) -> None:
+    found = {"userknownhostsfile": [none], "globalknownhostsfile": [none]}
+    hop = hop_of("h", None, found, {})
+
+    assert hop.known_hosts == ()
+    with pytest.raises(UsageError, match="names none"):
+        pin(seen_at("h", hop, (ED,), jump=False))
