@@ -123,10 +123,13 @@ def fingerprint(blob: bytes) -> str:
 def trust_in(hop: Hop, host: str, *, jump: bool = False) -> Trust:
     """Gather what the files say of a hop on the way to a host."""
     lines = [line for file in hop.known_hosts for line in read_known_hosts(file)]
-    # As OpenSSH does: a key known without its port counts at another port too.
-    names = {hop.key_name} if hop.host_key_alias else {hop.key_name, hop.hostname.lower()}
-    mine = [line for line in lines if any(line.covers(name) for name in names)]
-    revoked = {line.key for line in mine if line.marker == "@revoked"}
+    mine = [line for line in lines if line.covers(hop.key_name)]
+    # What is revoked of the machine is revoked at each of its ports.
+    plain = mine if hop.host_key_alias else [line for line in lines if line.covers(hop.hostname)]
+    revoked = {line.key for line in (*mine, *plain) if line.marker == "@revoked"}
+    if all(line.marker for line in mine):
+        # As OpenSSH does: a key known without a port counts at a port that no key is known of.
+        mine = [*mine, *plain]
     if hop.revoked_keys:
         revoked |= _revoked(hop.revoked_keys, host)
     return Trust(

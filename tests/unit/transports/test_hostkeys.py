@@ -160,6 +160,30 @@ def test_a_key_known_without_its_port_counts_at_another_port(tmp_path: Path) -> 
     trust(tmp_path, line("h.example"), Hop(alias="h", hostname="h.example", port=2222)).verify(ED)
 
 
+@pytest.mark.parametrize("known", [OTHER, RSA], ids=["the same type", "another type"])
+def test_a_port_with_a_key_of_its_own_takes_no_other(tmp_path: Path, known: Key) -> None:
+    hop = Hop(alias="gw", hostname="gw", port=2201)
+    at_port = trust(tmp_path, line("gw") + line("[gw]:2201", known), hop)
+
+    at_port.verify(known)
+    with pytest.raises(HostKeyError, match="has changed"):
+        at_port.verify(ED)
+
+
+def test_an_authority_for_all_leaves_a_key_known_without_its_port(tmp_path: Path) -> None:
+    hop = Hop(alias="gw", hostname="gw", port=2201)
+
+    trust(tmp_path, line("*", OTHER, "@cert-authority") + line("gw"), hop).verify(ED)
+
+
+def test_a_key_revoked_without_its_port_is_revoked_at_each(tmp_path: Path) -> None:
+    hop = Hop(alias="gw", hostname="gw", port=2201)
+
+    for text in (line("gw", ED, "@revoked"), line("[gw]:2201", ED, "@revoked") + line("gw")):
+        with pytest.raises(HostKeyError, match="is revoked"):
+            trust(tmp_path, text + line("[gw]:2201"), hop).verify(ED)
+
+
 def test_the_types_of_known_keys_are_asked_for_first(tmp_path: Path) -> None:
     known = trust(tmp_path, line("h.example", RSA))
 
