@@ -20,6 +20,7 @@ from vmctl.adapters.inventory_yaml import (
     quote,
     read_settings,
 )
+from vmctl.domain.libvirt_uri import check_libvirt_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -254,7 +255,7 @@ def _identities(member: Member) -> list[tuple[Any, ...]]:
     if "libvirt_uri" in member.settings:
         template, node = member.settings["libvirt_uri"]
         try:
-            uri = fill(template, member.name, member.numbers)
+            uri = check_libvirt_uri(fill(template, member.name, member.numbers))
         except ValueError as error:
             raise Wrong((node, f"libvirt_uri: {error}")) from None
         found: list[tuple[Any, ...]] = [(f"libvirt_uri {uri}", "uri", uri)]

@@ -15,6 +15,7 @@ import libvirt
 from vmctl.adapters import libvirt_wrapper
 from vmctl.adapters.libvirt_errors import libvirt_errors
 from vmctl.adapters.limited import Late, limited
+from vmctl.domain.libvirt_uri import check_libvirt_uri
 from vmctl.errors import (
     HostError,
     LoginRefused,
@@ -88,12 +89,13 @@ class LibvirtConnections:
     def uri(self, host: Host) -> str:
         """Return the URI by which a host's libvirt is reached; writes what the URI refers to."""
         if host.libvirt_uri is not None:
-            if "no_verify" in host.libvirt_uri:
+            try:
+                return check_libvirt_uri(host.libvirt_uri)
+            except ValueError as error:
                 raise UsageError(
-                    f"{host.name}: `libvirt_uri:` turns off the verification of host keys",
-                    hint="take no_verify out of it",
-                )
-            return host.libvirt_uri
+                    f"{host.name}: libvirt_uri: {error}",
+                    hint="correct it in the inventory, or take it out: vmctl finds the way itself",
+                ) from None
         if host.connection == "local":
             return SYSTEM
         shell = self._shells.ssh(host)
