@@ -178,6 +178,12 @@ def test_an_operation_ends_with_its_block() -> None:
         (["x", "--os-password", "hunter22"], "x --os-password ***"),
         (["x", "--os-token=hunter22"], "x --os-token=***"),
         (["--db", "postgresql://me:hunter22@db/x"], "--db postgresql://me:***@db/x"),
+        (["--db", "postgresql://u:hun/ter@22@db/x"], "--db postgresql://u:***@db/x"),
+        (["--db", "postgresql://u@corp:hun/ter@db/x"], "--db postgresql://u@corp:***@db/x"),
+        (
+            ["--db", "postgresql://db:5432/x?password=h@n&t/r,2)"],
+            "--db postgresql://db:5432/x?password=***",
+        ),
         (["host", "ssh", "h", "--", "mysql", "-phunter22"], "host ssh h -- (2 words)"),
         (["x", "--name", "web", "--project", "p"], "x --name web --project p"),
     ],
@@ -197,6 +203,11 @@ def test_a_line_is_logged_without_its_secrets(argv: list[str], logged: str) -> N
         "Authorization: Bearer hunter22hunter22",
         "http://user:hunter22@proxy:3128/",
         "postgresql+psycopg://u:p:hunter22@h/d",
+        "'postgresql://u:x/hunter22@h/d'",
+        "see 'postgresql://h/d?password=x&hunter22' there",
+        "postgresql://h:5432/d?password=x@hunter22",
+        "password=x;y,z)]}hunter22",
+        "password='hunter22",
         "root:$6$salt$hunter22hash:19000",
         "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter22\n-----END OPENSSH PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nhunter22 and no end",
@@ -207,13 +218,22 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["host kvm1:22 refused", "secretary", "http://host:80/path", "the password is wrong"]
+    "text",
+    [
+        "host kvm1:22 refused",
+        "secretary",
+        "http://host:80/path",
+        "the password is wrong",
+        "ssh://ops@h:22/x",
+    ],
 )
 def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert Redactor().clean(text) == text
 
 
-@pytest.mark.parametrize("unit", ["a", "a.", "token", "x=", "a://", "-----BEGIN ", "$6$"])
+@pytest.mark.parametrize(
+    "unit", ["a", "a.", "token", "x=", "a://", "a://a:", "a://a:@", "-----BEGIN ", "$6$"]
+)
 def test_a_long_line_takes_no_long_time(unit: str) -> None:
     start = time.process_time()
 

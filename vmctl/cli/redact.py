@@ -21,14 +21,10 @@ _SECRET_OPTIONS = (
 )
 # Every repetition is bounded: a log line may be a disk's worth of base64.
 _TELLTALE = r"(?:passw(?:or)?d|passphrase|secret|token|adminpass|api[_-]?key)[\w-]{0,40}"
-_VALUE = r"""("[^"]*"|'[^']*'|[^\s,;&)}\]]+)"""
+# An unquoted one goes on to the next blank: any other sign may be a part of it.
+_VALUE = r"""("[^"]*"|'[^']*'|["']?[^\s"']+)"""
 _KEY = r"[A-Z ]*PRIVATE KEY-----"
 _PATTERNS = (
-    # An authority with a password in it, as database URLs have.
-    (
-        re.compile(r"(\b[a-z][a-z0-9+.-]{0,40}://[^\s:/@]{0,200}):[^\s/]*@", re.IGNORECASE),
-        rf"\1:{MASK}@",
-    ),
     (
         re.compile(rf"({_TELLTALE}[\"']?\s{{0,9}}[:=]\s{{0,9}}){_VALUE}", re.IGNORECASE),
         rf"\1{MASK}",
@@ -38,6 +34,9 @@ _PATTERNS = (
     # A password's hash, as crypt writes it.
     (re.compile(r"\$(?:1|2[abxy]?|5|6|7|y|argon2\w*)\$[^\s:'\"]+"), MASK),
 )
+# An authority with a password in it, as database URLs have; signs that ought to be escaped are not
+# always, so all up to the word's last @ is taken for it.
+_AUTHORITY = re.compile(r"(\b[a-z][a-z0-9+.-]{0,40}://[^\s:/]{0,200}):(\S*)", re.IGNORECASE)
 
 
 class Redactor:
@@ -60,7 +59,8 @@ class Redactor:
             text = text.replace(value, MASK)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
-        return text
+        # Last: a value that is still named, as in ?password=a@b, would lose its name here.
+        return _AUTHORITY.sub(_without_password, text)
 
     def _read(self, argv: Sequence[str]) -> str:
         """Return the line as it may be logged, and remember the secrets that stood on it."""
@@ -83,6 +83,11 @@ class Redactor:
             else:
                 words.append(word)
         return self.clean(" ".join(words))
+
+
+def _without_password(match: re.Match[str]) -> str:
+    _, at, rest = match[2].rpartition("@")
+    return f"{match[1]}:{MASK}@{rest}" if at else match[0]
 
 
 def _is_secret(name: str) -> bool:
