@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import copy
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paramiko import PKey, SSHException
+from paramiko import ECDSAKey, Ed25519Key, Message, PKey, RSAKey, SSHException
 from paramiko.agent import AgentSSH
-from paramiko.pkey import UnknownKeyType
+from paramiko.pkey import PublicBlob, UnknownKeyType
 from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType
 
 from vmctl.adapters.ssh_errors import LockedKey, NoKey
@@ -101,11 +103,11 @@ class KeyLogin:
             if blob is None or blob not in held:
                 key = self._load(path)
                 if key is not None:
-                    yield key
+                    yield from _offers(key, (*self.hop.certificate_files, f"{path}-cert.pub"))
 
     def _load(self, path: str) -> PKey | None:
         try:
-            key = PKey.from_path(path)
+            return _read(path)
         except TypeError:
             # What cryptography raises for a key that wants a passphrase.
             self.locked.append(path)
@@ -115,10 +117,45 @@ class KeyLogin:
             return None
         except (OSError, ValueError, SSHException, UnknownKeyType):
             return None
-        for certificate in self.hop.certificate_files:
-            if Path(certificate).is_file():
-                key.load_certificate(certificate)
-        return key
+
+
+def _read(path: str) -> PKey:
+    try:
+        return PKey.from_path(path)
+    except ValueError:
+        # The file beside it that is named like its certificate may be at fault, not the key.
+        for kind in (Ed25519Key, ECDSAKey, RSAKey):
+            with contextlib.suppress(Exception):  # Its parsers fail at bad files in many ways.
+                return kind.from_private_key_file(path)
+        raise
+
+
+def _offers(key: PKey, files: tuple[str, ...]) -> Iterator[PKey]:
+    """Give the key with each certificate that is its own, then plain, as OpenSSH offers them."""
+    key.public_blob = None
+    tried: list[bytes] = []
+    for file in files:
+        certificate = _certificate(key, file)
+        if certificate is not None and certificate.key_blob not in tried:
+            tried.append(certificate.key_blob)
+            certified = copy.copy(key)
+            certified.public_blob = certificate
+            yield certified
+    yield key
+
+
+def _certificate(key: PKey, file: str) -> PublicBlob | None:
+    """Return what a file certifies if that is this key."""
+    try:
+        found = PublicBlob.from_file(file)
+    except (OSError, ValueError, SSHException):
+        return None
+    plain, certified = Message(key.asbytes()), Message(found.key_blob)
+    if certified.get_string() != plain.get_string() + b"-cert-v01@openssh.com":
+        return None
+    # A certificate's nonce stands between its type and the key.
+    certified.get_string()
+    return found if certified.get_remainder().startswith(plain.get_remainder()) else None
 
 
 def _public(path: str) -> bytes | None:
