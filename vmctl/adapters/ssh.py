@@ -203,6 +203,9 @@ class SshShell:
         except OutOfTime:
             self._retire(link)
             raise self._no_session() from None
+        except RemoteTimedOut:
+            # Every session is in use: the connection is well, and others work on it.
+            raise
         except BaseException:
             self._retire(link)
             raise
