@@ -4,9 +4,6 @@ What it asks of libvirt is two lists. The quick one is for `host list` and place
 adds what changes rarely and is kept (see `keep_facts`), for each question is a round trip there.
 Machines that the caller knows of already are asked for at once, so that a second virsh is needed
 only when there are others.
-
-Starting virsh is most of what a look costs a host, so a quick one that knows of an earlier one
-asks libvirt nothing while libvirt has written nothing since; see `held_from`.
 """
 
 from __future__ import annotations
@@ -17,17 +14,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmctl.domain.sample import depth_to_ask
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vmctl.domain.sample import Depth, FoundPool, HostSample
+    from vmctl.domain.sample import Depth
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DIRECTORIES = ("dir", "fs", "netfs")
-LIBVIRT_LIMITS: dict[Depth, int] = {"quick": 5, "full": 10}
-"""Seconds that libvirt has for an answer; at a first contact it may be cold, and ask its QEMU."""
 _MOST_KNOWN = 500
 """One argument of a command holds 128 KiB; what is left out costs the second virsh."""
 
@@ -37,15 +29,15 @@ _ALWAYS = {
     "node": "nodeinfo",
     "nets-active": "net-list --name",
     "pools-active": "pool-list --name",
-    "persistent": "list --all --persistent --uuid",
-    "autostart": "list --all --autostart --uuid",
-    "nets-autostart": "net-list --all --autostart --name",
-    "pools-autostart": "pool-list --all --autostart --name",
 }
 _FULL = {
+    "persistent": "list --all --persistent --uuid",
+    "autostart": "list --all --autostart --uuid",
     "version": "version",
     "host": "capabilities",
+    "nets-autostart": "net-list --all --autostart --name",
     "nets": "net-list --all --uuid",
+    "pools-autostart": "pool-list --all --autostart --name",
     "pools": "pool-list --all --uuid",
 }
 
@@ -63,15 +55,12 @@ def probe_script(
     pools: Iterable[str] = (),
     images: bool = False,
     known: Iterable[str] = (),
-    held: HostSample | None = None,
 ) -> str:
     """Write the script that looks at a host, for its `sh`; it always exits with 0.
 
     A quick look asks about these pools, and for their base images where `images` are wanted; a
     full one asks about all there are, and for what rarely changes too: it is the first look at a
     host. `known` are the uuids of machines that the last look found, or that we hold claims for.
-    `held` is a sample that stands for what libvirt would say as long as its mark holds;
-    `parse_probe` is to get it as well.
     """
     sections = dict(_ALWAYS)
     if depth == "full":
@@ -85,42 +74,9 @@ def probe_script(
         sections[f"guest {uuid}"] = f"dumpxml {uuid}"
     # In virsh, -q takes the line's end off what echo says.
     ask = "; ".join(f"echo '{nonce} {title}\n'; {words}" for title, words in sections.items())
-    settings = {
-        "n": nonce,
-        "depth": depth,
-        "uri": uri,
-        "ask": ask,
-        "limit": str(LIBVIRT_LIMITS[depth]),
-        "mark": "" if held is None or images else held.libvirt_mark or "",
-        "rooms": "" if held is None else "\n".join(rooms(held)),
-    }
+    settings = {"n": nonce, "depth": depth, "uri": uri, "ask": ask}
     head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items())
     return head + Path(__file__).with_name("probe.sh").read_text(encoding="utf-8")
-
-
-def held_from(
-    before: HostSample | None, *, pools: Iterable[str], wanted: Depth
-) -> HostSample | None:
-    """Give the last look if the next one may hold on to what libvirt said then, else None.
-
-    It may where that look has a mark, told of all the pools that are asked about, and where the
-    room in each pool can be told without libvirt.
-    """
-    if before is None or before.libvirt_mark is None or depth_to_ask(wanted, before) == "full":
-        return None
-    missing = any(before.pool(name) is None for name in pools)
-    return None if missing or any(_needs_libvirt(pool) for pool in before.pools) else before
-
-
-def rooms(sample: HostSample) -> tuple[str, ...]:
-    """Give the directories whose room `df` tells, as the script is to name them."""
-    return tuple(dict.fromkeys(pool.path for pool in sample.pools if pool.active and pool.path))
-
-
-def _needs_libvirt(pool: FoundPool) -> bool:
-    """Whether only libvirt can say anew how much room a pool has."""
-    told = pool.type in _DIRECTORIES and pool.path and pool.path.isprintable()
-    return bool(pool.active) and not told
 
 
 def quote_for_virsh(word: str) -> str:

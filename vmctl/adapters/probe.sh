@@ -4,9 +4,6 @@
 #   depth  quick | full
 #   uri    libvirt's, as seen on the host
 #   ask    the first virsh commands
-#   limit  how many seconds each virsh may take
-#   mark   how libvirt's folders looked when it was last asked; empty: it is to be asked
-#   rooms  the directories of the pools that there were then
 # Every process counts here, for forty hosts are asked at once: what a builtin can do, it does.
 LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -155,7 +152,7 @@ END {
 }'
 ask() {
     {
-        timeout "$limit" virsh -q -c "$uri" "$1" </dev/null 2>&1
+        timeout 5 virsh -q -c "$uri" "$1" </dev/null 2>&1
         say "end $?"
     } | awk -v n="$n" -v depth="$depth" -v again="$2" "$sieve"
 }
@@ -171,84 +168,12 @@ sort_out() {
         esac
     done
 }
+say libvirt
 set -f
 IFS=$nl
 paths=
-# libvirt writes a file anew, under its final name, for all that happens to a machine, a network or
-# a pool: no such thing leaves these folders as they were. They are looked at before libvirt is
-# asked, so that what happens meanwhile is found the next time.
-set -- /etc/libvirt/qemu /etc/libvirt/qemu/networks /etc/libvirt/storage /run/libvirt/qemu \
-    /run/libvirt/network /run/libvirt/storage
-for path in /etc/libvirt/qemu/autostart /etc/libvirt/qemu/networks/autostart \
-    /etc/libvirt/storage/autostart; do
-    [ ! -d "$path" ] || set -- "$@" "$path"
-done
-seen=
-if stamps=$(stat -c %.9Z -- "$@" 2>/dev/null); then
-    read -r seen </proc/sys/kernel/random/boot_id
-    for path in $stamps; do seen="$seen $path"; done
-    say mark
-    printf '%s\n' "$seen"
-fi
-
-# Where nothing happened, it is enough to know that libvirt is alive. A process less than virsh's
-# 30 libraries: ask in libvirt's own protocol which logins it knows, for the only one that needs
-# none; then open the driver and count its machines. Anything unexpected is left to virsh.
-# shellcheck disable=SC2016
-ping='
-alarm shift;
-for (@ARGV) {
-    socket(S, 1, 1, 0) && connect(S, pack("Sa108", 1, $_)) or exit 1;
-    ask(66, "", pack("NN", 1, 0));
-    next if !/virtqemud|libvirt-sock/;
-    ask(1, pack("NNa16N", 1, 14, "qemu:///system", 0), "");
-    ask(6, "", undef);
-}
-sub ask {
-    my ($what, $with, $wanted) = @_;
-    my $sent = pack("N7", 28 + length $with, 0x20008086, 1, $what, 0, $what, 0) . $with;
-    syswrite(S, $sent) == length $sent or exit 1;
-    my $got = "";
-    while (length $got < 4 || length $got < unpack("N", $got)) {
-        sysread(S, $got, 4096, length $got) or exit 1;
-    }
-    my @head = unpack("N7", $got);
-    exit 1 if "@head[1 .. 6]" ne join(" ", 0x20008086, 1, $what, 1, $what, 0);
-    exit 1 if defined $wanted && substr($got, 28) ne $wanted;
-}'
-alive() {
-    set --
-    if [ -S /run/libvirt/virtqemud-sock ]; then
-        for path in virtqemud virtnetworkd virtstoraged; do
-            set -- "$@" "/run/libvirt/$path-sock"
-        done
-    else
-        set -- /run/libvirt/libvirt-sock
-    fi
-    perl -e "$ping" "$limit" "$@" 2>/dev/null
-}
-say libvirt
-how=ask
-if [ -n "$mark" ] && [ "$seen" = "$mark" ]; then
-    alive
-    case $? in
-    0) how=same ;;
-    142) how=hung ;;
-    esac
-fi
-case $how in
-same)
-    say same
-    say 'end 0'
-    paths=$rooms
-    for path in $rooms; do say "path $path"; done
-    ;;
-hung) say 'end 124' ;;
-ask)
-    sort_out "$(ask "$ask" "")"
-    [ -z "$more" ] || sort_out "$(ask "$more" 1)"
-    ;;
-esac
+sort_out "$(ask "$ask" "")"
+[ -z "$more" ] || sort_out "$(ask "$more" 1)"
 
 # The room in pools that are directories: libvirt's own numbers are those of its last refresh.
 # shellcheck disable=SC2086

@@ -19,19 +19,13 @@ if TYPE_CHECKING:
 
 _STALL = re.compile(r"some avg10=([0-9.]+) avg60=([0-9.]+) avg300=([0-9.]+) ")
 _BRIDGE = re.compile(r"/sys/class/net/([^/]+)/bridge/nf_call_(iptables|ip6tables)")
-_MARK = re.compile(r"[0-9a-f-]{36}(?: [0-9]{9,11}\.[0-9]{9}){6,9}")
-_SETTLED = 2.0
-"""Seconds without a change after which the stamps of libvirt's folders are a mark."""
 _RELEASE = re.compile(r"([A-Z_]+)=[\"']?(.*?)[\"']?")
 
 
-def parse_probe(
-    text: str, nonce: str, *, host: str, taken_at: float, held: HostSample | None = None
-) -> HostSample:
+def parse_probe(text: str, nonce: str, *, host: str, taken_at: float) -> HostSample:
     """Read the answer of one host, `taken_at` being our clock when it came.
 
-    `held` is the sample that the script was given to hold on to, if any. Raises ProbeError where
-    there is no answer in the text, as when a login runs something else.
+    Raises ProbeError where there is none in the text, as when a login runs something else.
     """
     sections = split_answer(text, nonce)
     if not any(title.startswith("begin") for title in sections):
@@ -47,12 +41,10 @@ def parse_probe(
     for part in (_system, _memory, _pressure, _bridges):
         told |= part(files)
     told |= _offers(sections)
+    libvirt, problems = probe_libvirt.read(sections)
+    told |= {name: value for name, value in libvirt.items() if value is not None}
     for line in sections.get("clock", ())[:1]:
         told["clock"] = _float(line) or told.get("clock")
-    libvirt, problems = probe_libvirt.read(sections, held)
-    told |= {name: value for name, value in libvirt.items() if value is not None}
-    if not problems and "libvirt_error" not in told:
-        told["libvirt_mark"] = _mark(sections, told.get("clock"))
     depth = "full" if "begin full" in sections else "quick"
     told["depth"] = depth
     told["facts_at"] = taken_at if depth == "full" and "libvirt_error" not in told else None
@@ -61,19 +53,6 @@ def parse_probe(
     if "done" not in sections:
         problems.append("the answer ends early")
     return HostSample(taken_at=taken_at, problems=tuple(problems), **told)  # type: ignore[arg-type] # each part names fields of the right types
-
-
-def _mark(sections: Mapping[str, list[str]], clock: object) -> str | None:
-    """Give the mark of libvirt's folders, if whatever happens from now on is sure to change it.
-
-    Two changes within one tick of the host's clock leave the same stamp, so only a mark that was
-    some time old when it was taken tells them apart.
-    """
-    for line in sections.get("mark", ())[:1]:
-        if _MARK.fullmatch(line) and isinstance(clock, float):
-            newest = max(float(stamp) for stamp in line.split(" ")[1:])
-            return line if newest < clock - _SETTLED else None
-    return None
 
 
 def split_answer(text: str, nonce: str) -> dict[str, list[str]]:

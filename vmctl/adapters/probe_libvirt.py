@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING, Literal
 
-from vmctl.adapters.probe import LIBVIRT_LIMITS
 from vmctl.domain.sample import (
     BASE_IMAGE_PREFIX,
     RECORD_NAMESPACE,
@@ -19,8 +17,6 @@ from vmctl.domain.sample import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from vmctl.domain.sample import Depth, HostSample
 
     Sections = Mapping[str, Sequence[str]]
 
@@ -40,19 +36,15 @@ _DETAILS = re.compile(
 _SCALE = {"B": -20, "KiB": -10, "MiB": 0, "GiB": 10, "TiB": 20, "PiB": 30, "EiB": 40}
 _NOT_THERE = ("Domain not found", "failed to get domain")
 _ENDS = {
+    "124": "libvirt did not answer within 5 s",
     "126": "virsh may not be run by this login",
     "127": "virsh is not installed",
 }
 
 
-def read(sections: Sections, held: HostSample | None = None) -> tuple[dict[str, object], list[str]]:
-    """Give the sample's fields that libvirt speaks of, and what it could not tell.
-
-    Where libvirt has changed nothing since, they are those of the sample that is held.
-    """
+def read(sections: Sections) -> tuple[dict[str, object], list[str]]:
+    """Give the sample's fields that libvirt speaks of, and what it could not tell."""
     problems = _problems(sections)
-    if "same" in sections:
-        return _held(sections, held), problems
     told: dict[str, object] = {}
     for line in sections.get("node", ()):
         name, _, said = line.partition(":")
@@ -73,27 +65,6 @@ def read(sections: Sections, held: HostSample | None = None) -> tuple[dict[str, 
     return told, problems
 
 
-def _held(sections: Sections, held: HostSample | None) -> dict[str, object]:
-    if held is None:
-        return {"libvirt_error": "the answer speaks of a look that is not known"}
-    found = _rooms(sections)
-    pools = []
-    for pool in held.pools:
-        if pool.active:
-            capacity, used, available, kind = found.get(pool.path or "", (None,) * 4)
-            pool = replace(  # noqa: PLW2901 - the same, as full as it is now
-                pool, capacity=capacity, used=used, available=available, file_system=kind
-            )
-        pools.append(pool)
-    told: dict[str, object] = {name: getattr(held, name) for name in _NODE.values()}
-    del told["cpus"]  # which the kernel tells as well
-    return told | {
-        "guests": held.guests,
-        "pools": tuple(pools),
-        "networks": tuple(network for network in held.networks if network.active),
-    }
-
-
 _NODE = {
     "CPU(s)": "cpus",
     "CPU socket(s)": "sockets",
@@ -110,9 +81,6 @@ def _error(sections: Sections, unread: int) -> str | None:
     for end, meaning in _ENDS.items():
         if f"end {end}" in sections:
             return meaning
-    if "end 124" in sections:
-        depth: Depth = "full" if "begin full" in sections else "quick"
-        return f"libvirt did not answer within {LIBVIRT_LIMITS[depth]} s"
     if said:
         return "; ".join(line.removeprefix("error: ") for line in said)[:600]
     if not any(title.startswith("end ") for title in sections):
@@ -359,8 +327,7 @@ def _networks(sections: Sections) -> tuple[FoundNetwork, ...]:
                 forward=said.get("forward"),
             )
     for name in sorted(active or ()):
-        starts = None if autostart is None else name in autostart
-        networks.setdefault(name, FoundNetwork(name=name, active=True, autostart=starts))
+        networks.setdefault(name, FoundNetwork(name=name, active=True))
     return tuple(networks.values())
 
 

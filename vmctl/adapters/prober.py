@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmctl.adapters.probe import held_from, new_nonce, probe_script
+from vmctl.adapters.probe import new_nonce, probe_script
 from vmctl.adapters.probe_answer import parse_probe
-from vmctl.domain.sample import Depth, depth_to_ask, keep_facts
+from vmctl.domain.sample import depth_to_ask, keep_facts
 
 if TYPE_CHECKING:
     from vmctl.domain.host import Host
-    from vmctl.domain.sample import HostSample
+    from vmctl.domain.sample import Depth, HostSample
     from vmctl.ports import Clock, Shells
 
-LIMITS: dict[Depth, float] = {"quick": 20.0, "full": 30.0}
-"""Seconds for the whole script, which gives libvirt its own limit once or twice."""
+LIMIT = 20.0
+"""Seconds for the whole script; it gives a libvirt that hangs five of them."""
 
 
 class ShellProber:
@@ -27,16 +27,12 @@ class ShellProber:
     def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
         """Ask one host; facts that only a full look tells are kept from the last one."""
         nonce = new_nonce()
-        asked = depth_to_ask(depth, before)
-        pools = [pool.name for pool in host.pools]
-        held = held_from(before, pools=pools, wanted=asked)
         script = probe_script(
             nonce=nonce,
-            depth=asked,
-            pools=pools,
+            depth=depth_to_ask(depth, before),
+            pools=[pool.name for pool in host.pools],
             known=[guest.uuid for guest in before.guests] if before else (),
-            held=held,
         )
-        done = self._shells.shell(host).run(script, timeout=LIMITS[asked])
-        sample = parse_probe(done.text, nonce, host=host.name, taken_at=self._clock(), held=held)
+        done = self._shells.shell(host).run(script, timeout=LIMIT)
+        sample = parse_probe(done.text, nonce, host=host.name, taken_at=self._clock())
         return keep_facts(sample, before)

@@ -160,8 +160,6 @@ class HostSample:
     networks: tuple[FoundNetwork, ...] = ()
     bridges: tuple[FoundBridge, ...] = ()
     guests: tuple[Guest, ...] = ()
-    # what stays the same as long as libvirt's part does; None where that could not be told
-    libvirt_mark: str | None = None
     # what libvirt said instead of an answer
     libvirt_error: str | None = None
 
@@ -241,8 +239,7 @@ def _pools(new: HostSample, old: HostSample) -> tuple[FoundPool, ...]:
     for pool in new.pools:
         before = old.pool(pool.name)
         if before is not None:
-            if pool.autostart is None:
-                pool = replace(pool, autostart=before.autostart)  # noqa: PLW2901 - the same, completed
+            pool = replace(pool, autostart=before.autostart)  # noqa: PLW2901 - the same, completed
             if not pool.images_asked:
                 asked, images = before.images_asked, before.base_images
                 pool = replace(pool, images_asked=asked, base_images=images)  # noqa: PLW2901 - likewise
@@ -256,12 +253,7 @@ def _guests(new: HostSample, old: HostSample) -> tuple[Guest, ...]:
         return old.guests
     before = {guest.uuid: guest for guest in old.guests}
     return tuple(
-        replace(
-            guest,
-            persistent=was.persistent if guest.persistent is None else guest.persistent,
-            autostart=was.autostart if guest.autostart is None else guest.autostart,
-            disk=was.disk,
-        )
+        replace(guest, persistent=was.persistent, autostart=was.autostart, disk=was.disk)
         if (was := before.get(guest.uuid)) is not None
         else guest
         for guest in new.guests
@@ -272,9 +264,5 @@ def _networks(new: HostSample, old: HostSample) -> tuple[FoundNetwork, ...]:
     """Give what a full look found, up or down as a quick look sees it, and what is up since."""
     if new.libvirt_error is not None:
         return old.networks
-    kept = []
-    for one in old.networks:
-        now = new.network(one.name)
-        starts = one.autostart if now is None or now.autostart is None else now.autostart
-        kept.append(replace(one, active=now is not None, autostart=starts))
+    kept = (replace(one, active=new.network(one.name) is not None) for one in old.networks)
     return (*kept, *(one for one in new.networks if old.network(one.name) is None))
