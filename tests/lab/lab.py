@@ -44,6 +44,8 @@ def up(root: Path, count: int) -> LabPlan:
         def bring_up(host: HostPlan) -> None:
             faults.heal(host)
             if is_on(host):
+                # An `up` that was killed here left a host on, and nothing known of it.
+                foreign.remember(host)
                 return
             # Whatever half-started is there ends first, so that every start begins from nothing.
             power_off(host)
