@@ -15,6 +15,8 @@ from vmctl.errors import Conflict, NotFound
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from vmctl.domain.spec import RuleUse
+
 GROUP_POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 UNLIMITED = -1
@@ -56,13 +58,18 @@ class Image:
     """An image as it is known: what it asks of a host and of a flavor.
 
     `checksum` is the sha256 of its bytes, and with it the name of the base image on hosts; None
-    for as long as there are none.
+    for as long as there are none. Its format is what was found in the bytes, its sizes are bytes.
     """
 
     id: str
     name: str
     status: str = "queued"
     checksum: str | None = None
+    url: str | None = None
+    format: str | None = None
+    size: int | None = None
+    virtual_size: int | None = None
+    protected: bool = False
     min_disk: int = 0
     min_memory: int = 0
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +91,42 @@ class Image:
         if not short:
             return None
         return f"the image {self.name} needs of the flavor {flavor.name} {'; '.join(short)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypair:
+    """A public key that servers can be given; it has no id but its name."""
+
+    name: str
+    public_key: str
+    fingerprint: str
+    type: str = "ssh"
+    created: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The name, by which alone it is found."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityRule:
+    """One thing that a security group lets through, with the id that it is deleted by."""
+
+    id: str
+    rule: RuleUse
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroup:
+    """Rules that say what may reach a server and what it may reach; nothing else passes."""
+
+    id: str
+    name: str
+    project: str = ""
+    description: str | None = None
+    rules: tuple[SecurityRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

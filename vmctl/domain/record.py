@@ -84,11 +84,15 @@ class Wanted:
     disk: int
     pool: str = ""
     nics: tuple[Nic, ...] = ()
+    plan: Mapping[str, object] = field(default_factory=dict)  # see `build`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to have a server on a host; its number is also in the domain's own record."""
+    """One try to have a server on a host; its number is also in the domain's own record.
+
+    The plan is all that undoing it needs: a `Build` in its plain form.
+    """
 
     server: str
     number: int
@@ -99,6 +103,7 @@ class Attempt:
     updated: float
     claims: tuple[Claim, ...] = ()
     nics: tuple[Nic, ...] = ()
+    plan: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,90 @@
+"""One attempt to have a server on one host, by value: all that making and unmaking it needs.
+
+Every name, path and MAC is minted before the first step, so that whoever undoes an attempt needs
+nothing that a step found out, nor the inventory as it was then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmctl.domain.sample import BASE_IMAGE_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vmctl.domain.spec import ImageUse
+
+READY_SUFFIX = ".ok"
+"""What the name of a base image's marker ends with: the base is whole and verified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One network card of an attempt, and what carries its network on that host."""
+
+    network: str
+    kind: str  # network or bridge
+    source: str
+    scope: str  # where its addresses must be unique
+    mac: str
+    addresses: tuple[str, ...] = ()
+    addressing: str = "dhcp"  # or static
+    mtu: int | None = None
+    filter: str | None = None  # its nwfilter's name; None: nothing is filtered
+    groups: tuple[str, ...] = ()  # the security groups in that filter
+    enforced: bool = True  # whether the host can enforce that filter on this bridge
+    tag: str | None = None
+
+    @property
+    def reserved(self) -> bool:
+        """Whether libvirt's own DHCP is told its addresses, so that seed and lease agree."""
+        return self.kind == "network" and bool(self.addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A volume of an attempt: a name in the host's pool, and what is to be in it."""
+
+    name: str
+    role: str  # root, ephemeral, swap, seed or log
+    size: int = 0  # bytes
+    format: str = "raw"  # or qcow2
+    backing: str | None = None  # the volume that it overlays, in the same pool
+    backing_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One attempt: the server's id and name, the host, and everything made there for it."""
+
+    server: str
+    name: str
+    number: int
+    host: str
+    pool: str
+    base: str | None = None
+    vcpus: int = 0
+    memory: int = 0
+    disk: int = 0
+    volumes: tuple[Volume, ...] = ()
+    cards: tuple[Card, ...] = ()
+
+    def volume(self, role: str) -> Volume | None:
+        """Give the first volume of that role, if there is one."""
+        return next(self.of_role(role), None)
+
+    def of_role(self, role: str) -> Iterator[Volume]:
+        """Give the volumes of one role in their order."""
+        return (one for one in self.volumes if one.role == role)
+
+
+def base_name(image: ImageUse) -> str:
+    """Name the volume that holds an image on every host: its digest says what is in it."""
+    return f"{BASE_IMAGE_PREFIX}{image.digest}"
+
+
+def filter_name(server: str, position: int) -> str:
+    """Name the nwfilter of a server's card."""
+    return f"vmctl-{server}-{position}"

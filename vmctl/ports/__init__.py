@@ -1,0 +1,31 @@
+"""The outside world as the services see it: one Protocol for each port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vmctl.ports.guests import BaseImages, Hypervisor, Hypervisors, Renderer
+from vmctl.ports.hosts import Examiner, HostLease, HostLeases, Named, Prober, Shell, Shells, Stream
+from vmctl.ports.state import Lease, Leases, Store
+
+Clock = Callable[[], float]
+"""Says what time it is, in seconds since the epoch."""
+
+__all__ = [
+    "BaseImages",
+    "Clock",
+    "Examiner",
+    "HostLease",
+    "HostLeases",
+    "Hypervisor",
+    "Hypervisors",
+    "Lease",
+    "Leases",
+    "Named",
+    "Prober",
+    "Renderer",
+    "Shell",
+    "Shells",
+    "Store",
+    "Stream",
+]

@@ -1,0 +1,142 @@
+"""What is made on a host: domains, volumes, filters, and what they are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vmctl.domain.build import Build, Volume
+    from vmctl.domain.host import Host
+    from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
+    from vmctl.domain.network import Network
+    from vmctl.domain.spec import GroupUse, ImageUse, Secrets, ServerSpec
+
+
+class Hypervisor(Protocol):
+    """One host's libvirt, in terms of the state that is wanted; each call may be made again.
+
+    Raises HostError where the host or its libvirt does not answer or refuses.
+    """
+
+    def offers(self) -> Offers:
+        """Say what machines the host can make; asked once for each connection."""
+
+    def machines(self) -> tuple[Machine, ...]:
+        """List every domain with its record, in one call for all of them."""
+
+    def machine(self, uuid: str) -> Machine | None:
+        """Find one domain."""
+
+    def ensure_defined(self, uuid: str, xml: str) -> None:
+        """Define the domain, or define it anew; NameTaken if another bears its name."""
+
+    def ensure_running(self, uuid: str) -> None:
+        """Start the domain unless it runs, and see that it does."""
+
+    def ensure_off(self, uuid: str) -> None:
+        """Power the domain off at once, if it is there and not off."""
+
+    def ensure_undefined(self, uuid: str) -> None:
+        """Take the domain away with its NVRAM, managed save, snapshots and checkpoints."""
+
+    def ensure_autostart(self, uuid: str, *, on: bool) -> None:
+        """Say whether the host starts the domain by itself; a domain that is gone is off."""
+
+    def pool(self, name: str) -> PoolPlace:
+        """Say where a pool is and what it can hold; RemoteFailed if it is not there or stopped."""
+
+    def volumes(self, pool: str) -> tuple[str, ...]:
+        """List the volumes of a pool by name."""
+
+    def volume(self, pool: str, name: str) -> FoundVolume | None:
+        """Find a volume, without a refresh of its pool."""
+
+    def ensure_volume(self, pool: str, volume: Volume) -> str:
+        """Have such a volume in the pool, made if it is not there, and give its path."""
+
+    def ensure_content(self, pool: str, volume: Volume, content: bytes) -> str:
+        """Have a volume with exactly this content, and give its path."""
+
+    def read_volume(self, pool: str, name: str, *, offset: int = 0, length: int = 0) -> bytes:
+        """Read a volume; length 0 is to its end."""
+
+    def remove_volume(self, pool: str, name: str) -> None:
+        """Take a volume away, if it is there."""
+
+    def ensure_filter(self, name: str, xml: str) -> None:
+        """Have a network filter of that name with these rules."""
+
+    def remove_filter(self, name: str) -> None:
+        """Take a network filter away, if it is there."""
+
+    def ensure_reservation(
+        self, network: str, *, mac: str, addresses: tuple[str, ...], name: str
+    ) -> None:
+        """Have a libvirt network's DHCP give these addresses to that MAC, at once and for good."""
+
+    def remove_reservation(self, network: str, mac: str) -> None:
+        """Have a libvirt network's DHCP forget that MAC."""
+
+    def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
+        """Say which addresses the domain was seen to have, by lease, agent and neighbour table."""
+
+
+class Hypervisors(Protocol):
+    """The hypervisor of each host, connected at its first use."""
+
+    def on(self, host: Host) -> Hypervisor:
+        """Give a host's hypervisor; nothing is asked of it yet."""
+
+
+class BaseImages(Protocol):
+    """The base images in the hosts' pools: each once for each pool, whole or not there."""
+
+    def ensure(
+        self,
+        host: Host,
+        pool: str,
+        image: ImageUse,
+        *,
+        peers: tuple[Host, ...] = (),
+        tell: Callable[[str], None] = ...,
+    ) -> str:
+        """Have a verified base image in a host's pool and give its path; others are waited for.
+
+        It comes from the operator's own bytes, from a peer that has it, or by URL.
+        """
+
+    def ready(self, host: Host, pool: str) -> tuple[str, ...]:
+        """List the digests of the base images that are whole and verified there."""
+
+
+class Renderer(Protocol):
+    """Writes what libvirt and a guest read: every value escaped, nothing left out silently."""
+
+    def domain(
+        self,
+        spec: ServerSpec,
+        build: Build,
+        *,
+        owner: str,
+        offers: Offers,
+        place: PoolPlace,
+        console_password: str | None = None,
+    ) -> str:
+        """Write the domain with its record; the owner is the database's uuid."""
+
+    def seed(
+        self,
+        spec: ServerSpec,
+        build: Build,
+        *,
+        networks: Mapping[str, Network],
+        secrets: Secrets,
+    ) -> bytes:
+        """Write the seed image that the guest takes its first settings from."""
+
+    def filter(
+        self, name: str, groups: tuple[GroupUse, ...], *, mac: str, addresses: tuple[str, ...]
+    ) -> str:
+        """Write the network filter of one card."""
