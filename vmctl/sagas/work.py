@@ -1,0 +1,71 @@
+"""What the steps of a server's workflow act on, and what they act through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmctl.domain.spec import Secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vmctl.domain.build import Build
+    from vmctl.domain.host import Host
+    from vmctl.domain.network import Network
+    from vmctl.domain.operation import Token
+    from vmctl.domain.spec import GroupUse, ServerSpec
+    from vmctl.ports import (
+        BaseImages,
+        Clock,
+        HostLeases,
+        Hypervisor,
+        Hypervisors,
+        Leases,
+        Prober,
+        Renderer,
+        Store,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports that a server's life goes through."""
+
+    store: Store
+    leases: Leases
+    hypervisors: Hypervisors
+    host_leases: HostLeases
+    bases: BaseImages
+    renderer: Renderer
+    prober: Prober
+    clock: Clock
+    sleep: Callable[[float], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One attempt at one server, in the hands of the process that holds its token.
+
+    Only `build` may change on the way: an address that turns out to be taken is replaced before
+    the domain is defined.
+    """
+
+    world: World
+    token: Token
+    host: Host
+    spec: ServerSpec
+    build: Build
+    claim: Callable[[Work], None]
+    """Have the last look at the host under its lease, and define the domain there."""
+
+    secrets: Secrets = field(default_factory=Secrets)
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    groups: Mapping[str, GroupUse] = field(default_factory=dict)
+    peers: tuple[Host, ...] = ()
+    tell: Callable[[str], None] = lambda _: None
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The hypervisor of the attempt's host."""
+        return self.world.hypervisors.on(self.host)
