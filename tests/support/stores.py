@@ -183,6 +183,7 @@ def _one_server(
         return replace(
             a_wanted(luck.choice(hosts), luck.randrange(1, 9) * 256, nics),
             pool=luck.choice(["", "fast"]),
+            plan={"number": offset, "volumes": [f"{turn}-root"]},
         )
 
     name = luck.choice([f"web-{turn}", "again", "Z\u00e9ro"])

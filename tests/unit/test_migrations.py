@@ -98,6 +98,7 @@ def test_a_database_of_every_version_is_upgraded(version: int, db: str, tmp_path
         assert len(store.events()) == len(rows["events"]) > 0
         assert any(store.journal_of(operation.id) for operation in store.operations())
         assert any(server.nics for server in store.servers())
+        assert all(store.attempts(server.id) for server in store.servers(deleted=True))
         upgraded = described(store)
     if not db.startswith("postgresql"):
         with open_store(f"{tmp_path}/new.db") as new:

@@ -49,10 +49,16 @@ def test_a_flavors_name_and_id_are_its_own(
 
 
 def test_an_image_keeps_its_times(catalog: Catalog) -> None:
-    made = catalog.add_image(Image(id="i", name="tiny", min_disk=1024, properties={"a": "b"}))
+    made = catalog.add_image(
+        Image(
+            id="i", name="tiny", min_disk=1024, properties={"a": "b"}, url="https://h/\u00e4",
+            format="qcow2", size=1 << 33, virtual_size=1 << 43, protected=True,
+        )
+    )  # fmt: skip
 
     assert catalog.image("tiny") == made
     assert made.created == made.updated > 0
+    assert (made.size, made.virtual_size, made.protected) == (1 << 33, 1 << 43, True)
     with pytest.raises(NameTaken):
         catalog.add_image(Image(id="j", name="tiny"))
 

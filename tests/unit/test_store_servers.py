@@ -69,6 +69,16 @@ def test_admission_writes_server_attempt_claim_addresses_and_operation(
     assert store.addresses("lan") == {"192.0.2.10", "2001:db8::10"}
 
 
+def test_every_attempt_keeps_its_own_plan(store: SqlStore, leases: Leases) -> None:
+    first = {"number": 1, "volumes": [{"name": "web-root", "size": 1 << 40}], "base": None}
+    token = admit(store, leases, "web", replace(a_wanted("kvm1"), plan=first))
+
+    store.readmit(token, replace(a_wanted("kvm2"), plan={"number": 2}), anything_fits)
+
+    plans = [attempt.plan for attempt in store.attempts(store.server("web").id)]
+    assert plans == [first, {"number": 2}]
+
+
 def test_the_judge_sees_the_hosts_record_and_all_its_live_claims(
     store: SqlStore, leases: Leases
 ) -> None:

@@ -6,6 +6,8 @@ A migration is frozen once it has been released. It speaks its own SQL, never th
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable
 
 from sqlalchemy import Connection, text
@@ -206,6 +208,92 @@ def _second(connection: Connection) -> None:
         connection.execute(new, {**values, "disk": gib * 1024, "public": True})
 
 
+_THIRD = (
+    "ALTER TABLE attempts ADD COLUMN plan TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE servers ADD COLUMN locked TEXT",
+    "ALTER TABLE servers ADD COLUMN protected BOOLEAN NOT NULL DEFAULT FALSE",
+    "ALTER TABLE servers ADD COLUMN seen TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE servers ADD COLUMN seen_at DOUBLE PRECISION",
+    "ALTER TABLE servers ADD COLUMN boot TEXT",
+    "ALTER TABLE servers ADD COLUMN reservation TEXT",
+    "CREATE INDEX servers_reservation ON servers (reservation)",
+    "ALTER TABLE images ADD COLUMN url TEXT",
+    "ALTER TABLE images ADD COLUMN format TEXT",
+    "ALTER TABLE images ADD COLUMN size BIGINT",
+    "ALTER TABLE images ADD COLUMN virtual_size BIGINT",
+    "ALTER TABLE images ADD COLUMN protected BOOLEAN NOT NULL DEFAULT FALSE",
+    """CREATE TABLE keypairs (
+        name TEXT NOT NULL PRIMARY KEY,
+        public_key TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        type TEXT NOT NULL,
+        created DOUBLE PRECISION NOT NULL)""",
+    """CREATE TABLE security_groups (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        project TEXT NOT NULL,
+        description TEXT,
+        created DOUBLE PRECISION NOT NULL)""",
+    "CREATE UNIQUE INDEX security_groups_name ON security_groups (name)",
+    """CREATE TABLE security_rules (
+        id TEXT NOT NULL PRIMARY KEY,
+        security_group TEXT NOT NULL REFERENCES security_groups (id) ON DELETE CASCADE,
+        position BIGINT NOT NULL,
+        direction TEXT NOT NULL,
+        ethertype TEXT NOT NULL,
+        protocol TEXT,
+        port_min BIGINT,
+        port_max BIGINT,
+        remote TEXT,
+        description TEXT)""",
+    "CREATE UNIQUE INDEX security_rules_place ON security_rules (security_group, position)",
+    """CREATE TABLE secrets (
+        operation TEXT NOT NULL PRIMARY KEY REFERENCES operations (id),
+        content TEXT NOT NULL)""",
+    """CREATE TABLE placements (
+        server TEXT NOT NULL PRIMARY KEY REFERENCES servers (id),
+        trace TEXT NOT NULL,
+        at DOUBLE PRECISION NOT NULL)""",
+    """CREATE TABLE idempotency (
+        key TEXT NOT NULL PRIMARY KEY,
+        request TEXT NOT NULL,
+        server TEXT NOT NULL REFERENCES servers (id),
+        reservation TEXT,
+        at DOUBLE PRECISION NOT NULL)""",
+    "CREATE INDEX events_operation ON events (operation)",
+)
+_RULES = (
+    ("egress", "IPv4", None, None),
+    ("egress", "IPv6", None, None),
+    ("ingress", "IPv4", "icmp", None),
+    ("ingress", "IPv6", "icmpv6", None),
+    ("ingress", "IPv4", "tcp", 22),
+    ("ingress", "IPv6", "tcp", 22),
+)
+"""What the group that is there from the first use lets through."""
+
+
+def _third(connection: Connection) -> None:
+    for statement in _THIRD:
+        connection.execute(text(statement))
+    group = {"id": str(uuid.uuid4()), "now": time.time()}
+    connection.execute(
+        text(
+            "INSERT INTO security_groups VALUES "
+            "(:id, 'default', '', 'All out, in only ICMP and ssh', :now)"
+        ),
+        group,
+    )
+    new = text(
+        "INSERT INTO security_rules VALUES "
+        "(:id, :owner, :position, :direction, :ethertype, :protocol, :port, :port, NULL, NULL)"
+    )
+    for position, (direction, ethertype, protocol, port) in enumerate(_RULES):
+        values = {"direction": direction, "ethertype": ethertype, "protocol": protocol}
+        key = {"id": str(uuid.uuid4()), "owner": group["id"], "position": position}
+        connection.execute(new, {**key, **values, "port": port})
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first, _second)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)
 """Migration n leads to version n; the list only ever grows at its end."""

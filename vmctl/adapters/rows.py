@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from vmctl.domain.machine import SeenAddress
 from vmctl.domain.record import Attempt, AttemptState, Claim, Nic, Power, Server, ServerState
 from vmctl.errors import Conflict, NotFound
 
@@ -34,6 +35,12 @@ def server_of(row: Row, nics: Nics) -> Server:
         launched=row["launched"],
         deleted=row["deleted"],
         nics=nics.get((row["id"], row["attempt"]), ()),
+        locked=row["locked"],
+        protected=bool(row["protected"]),
+        seen=tuple(SeenAddress(**each) for each in json.loads(row["seen"])),
+        seen_at=row["seen_at"],
+        boot=row["boot"],
+        reservation=row["reservation"],
     )
 
 
@@ -90,6 +97,7 @@ def attempts_of(rows: Iterable[Row], claims: Iterable[Row], nics: Nics) -> tuple
             updated=row["updated"],
             claims=tuple(sorted(held[row["server"], row["number"]], key=lambda held: held.pool)),
             nics=nics.get((row["server"], row["number"]), ()),
+            plan=json.loads(row["plan"]),
         )
         for row in sorted(rows, key=lambda row: (row["server"], row["number"]))
     )

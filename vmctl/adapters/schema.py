@@ -51,6 +51,14 @@ def _maybe_words(name: str) -> Column[str]:
     return Column(name, Words)
 
 
+def _maybe_number(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
 def _number(name: str, *, key: bool = False) -> Column[int]:
     return Column(name, BigInteger, primary_key=key, nullable=False, autoincrement=False)
 
@@ -88,6 +96,12 @@ servers = Table(
     _time("updated"),
     _maybe_time("launched"),
     _maybe_time("deleted"),
+    _maybe_words("locked"),  # why; NULL: it is not
+    _flag("protected"),
+    _words("seen"),  # addresses, by what saw them
+    _maybe_time("seen_at"),
+    _maybe_words("boot"),  # of the host when power was last seen
+    _maybe_text("reservation"),
 )
 attempts = Table(
     "attempts",
@@ -99,6 +113,7 @@ attempts = Table(
     _maybe_words("fault"),
     _time("created"),
     _time("updated"),
+    _words("plan"),
 )
 claims = Table(
     "claims",
@@ -165,7 +180,7 @@ hosts = Table(
     "hosts",
     metadata,
     _text("name", key=True),
-    Column("enabled", Boolean, nullable=False),
+    _flag("enabled"),
     _maybe_words("reason"),
     _maybe_words("libvirt"),
     _maybe_words("machine"),
@@ -203,7 +218,7 @@ flavors = Table(
     _number("disk"),
     _number("ephemeral"),
     _number("swap"),
-    Column("public", Boolean, nullable=False),
+    _flag("public"),
     _maybe_words("description"),
     _words("properties"),
 )
@@ -219,6 +234,11 @@ images = Table(
     _words("properties"),
     _time("created"),
     _time("updated"),
+    _maybe_words("url"),
+    _maybe_text("format"),
+    _maybe_number("size"),
+    _maybe_number("virtual_size"),
+    _flag("protected"),
 )
 server_groups = Table(
     "server_groups",
@@ -242,4 +262,58 @@ quotas = Table(
     _text("project", key=True),
     _text("resource", key=True),
     _number("most"),
+)
+keypairs = Table(
+    "keypairs",
+    metadata,
+    _text("name", key=True),
+    _words("public_key"),
+    _text("fingerprint"),
+    _text("type"),
+    _time("created"),
+)
+security_groups = Table(
+    "security_groups",
+    metadata,
+    _text("id", key=True),
+    _text("name"),
+    _text("project"),
+    _maybe_words("description"),
+    _time("created"),
+)
+security_rules = Table(
+    "security_rules",
+    metadata,
+    _text("id", key=True),
+    _text("security_group"),
+    _number("position"),
+    _text("direction"),
+    _text("ethertype"),
+    _maybe_text("protocol"),
+    _maybe_number("port_min"),
+    _maybe_number("port_max"),
+    _maybe_text("remote"),
+    _maybe_words("description"),
+)
+secrets = Table(
+    "secrets",
+    metadata,
+    _text("operation", key=True),
+    _text("content"),
+)
+placements = Table(
+    "placements",
+    metadata,
+    _text("server", key=True),
+    _words("trace"),
+    _time("at"),
+)
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _text("key", key=True),
+    _text("request"),  # the digest of what was asked for
+    _text("server"),
+    _maybe_text("reservation"),
+    _time("at"),
 )

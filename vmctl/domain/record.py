@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from vmctl.domain.host_record import HostRecord
+
+if TYPE_CHECKING:
+    from vmctl.domain.machine import SeenAddress
 
 
 class ServerState(StrEnum):
@@ -125,6 +129,12 @@ class Server:
     launched: float | None
     deleted: float | None
     nics: tuple[Nic, ...] = ()
+    locked: str | None = None  # why, which may be ''; None: it is not
+    protected: bool = False
+    seen: tuple[SeenAddress, ...] = ()
+    seen_at: float | None = None
+    boot: str | None = None  # of its host when its power was last seen
+    reservation: str | None = None  # what all servers of one create have in common
 
     @property
     def holds_name(self) -> bool:

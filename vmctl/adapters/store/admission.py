@@ -46,6 +46,8 @@ def admit(
             spec=as_json(server.spec),
             created=tx.now,
             updated=tx.now,
+            protected=False,
+            seen="[]",
         )
     )
     _attempt(tx, server.id, 1, wanted)
@@ -115,7 +117,12 @@ def _attempt(tx: Tx, server: str | None, number: int, wanted: Wanted) -> None:
     key = {"server": server, "number": number}
     execute(
         attempts.insert().values(
-            **key, host=wanted.host, state=AttemptState.HELD, created=tx.now, updated=tx.now
+            **key,
+            host=wanted.host,
+            state=AttemptState.HELD,
+            created=tx.now,
+            updated=tx.now,
+            plan=as_json(wanted.plan),
         )
     )
     execute(

@@ -176,7 +176,8 @@ def _images(tx: Tx) -> tuple[Image, ...]:
 
 
 def _image(row: Mapping[str, Any]) -> Image:
-    return Image(**{**row, "properties": json.loads(row["properties"])})
+    values = {"protected": bool(row["protected"]), "properties": json.loads(row["properties"])}
+    return Image(**{**row, **values})
 
 
 def groups_at(tx: Tx) -> tuple[ServerGroup, ...]:

@@ -37,6 +37,8 @@ _SQLITE = {
     sqlite3.SQLITE_IOERR_SHMMAP: _FULL,
     sqlite3.SQLITE_IOERR: ("cannot be read or written: its disk fails", "look at the kernel's log"),
 }
+# What the driver says, without a code, of a page whose checks all pass and whose words do not.
+_NO_TEXT = "Could not decode to UTF-8"
 _UNREACHABLE = "see whether psql reaches it with the same URL; passwords belong into ~/.pgpass"
 # By the beginning of SQLSTATE, the longer one first; what fails before there is a session has none.
 _POSTGRES = (
@@ -65,6 +67,9 @@ _TAKEN: Mapping[str, tuple[type[Conflict], str]] = {
     "images.name": (NameTaken, "an image of this name is there already"),
     "images.id": (Conflict, "an image with this id is there already"),
     "server_groups.name": (NameTaken, "a server group of this name is there already"),
+    "keypairs.name": (NameTaken, "a keypair of this name is there already"),
+    "security_groups.name": (NameTaken, "a security group of this name is there already"),
+    "security_groups.id": (Conflict, "a security group with this id is there already"),
     "operations.server": (Busy, "another operation on this server has just begun"),
 }
 _TAKEN_BY_CONSTRAINT = {
@@ -76,6 +81,9 @@ _TAKEN_BY_CONSTRAINT = {
     "images_name": "images.name",
     "images_pkey": "images.id",
     "server_groups_name": "server_groups.name",
+    "keypairs_pkey": "keypairs.name",
+    "security_groups_name": "security_groups.name",
+    "security_groups_pkey": "security_groups.id",
     "operations_one_per_server": "operations.server",
 }
 
@@ -109,6 +117,8 @@ def _said(error: Exception) -> tuple[str, str | None]:
         # The low byte is the class of the failure, the rest tells kinds of it apart.
         code = getattr(cause, "sqlite_errorcode", 0)
         known = _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
+        if str(cause).startswith(_NO_TEXT):
+            known = _SQLITE[sqlite3.SQLITE_CORRUPT]
         return known or (f"refuses: {_first_line(cause)}", None)
     state: str | None = getattr(cause, "sqlstate", None)
     if state is not None:
