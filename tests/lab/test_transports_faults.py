@@ -153,6 +153,33 @@ def test_a_connection_that_dies_in_mid_command_is_told_as_lost(reach: Reach) -> 
     assert reach.run("kvm2", "echo again") == "again\n"
 
 
+def test_a_stream_that_closes_while_its_connection_does_ends_quietly(
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    shell = reach.shells.shell(reach.host("kvm2"))
+    stream = shell.open("cat >/dev/null")
+    reach.lab.do("cut-off", "kvm2")
+    before = threading.active_count()
+    # More than the socket takes while nothing is acknowledged: who says goodbye waits behind it.
+    data = bytes(2**21)
+    writer = threading.Thread(target=lambda: ends_within(LIMIT + 2, lambda: stream.write(data)))
+    writer.start()
+    time.sleep(0.5)
+    stream.close()
+    time.sleep(0.2)
+    assert writer.is_alive()
+
+    shell.close()
+
+    until = time.monotonic() + LIMIT
+    while threading.active_count() >= before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert threading.active_count() < before, threading.enumerate()
+    assert not raised
+
+
 HANGS = """
 import sys
 from pathlib import Path

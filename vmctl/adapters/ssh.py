@@ -12,6 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from paramiko import SSHException
+
 from vmctl.adapters.limited import Late, limited
 from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, sudo_refusal
 from vmctl.adapters.ssh_connect import Entry, Link, about, enter
@@ -190,6 +192,9 @@ class SshShell:
         deadline = time.monotonic() + self._limit
         session = _session(link, self._host.name, deadline)
 
+        def end() -> None:
+            session.__exit__(None, None, None)
+
         def begin() -> Channel:
             channel: Channel = session.__enter__()
             channel.exec_command(line)
@@ -199,7 +204,7 @@ class SshShell:
 
         try:
             with ssh_errors(about(self.route.target, self._host.name, self._limit, jump=False)):
-                channel = limited(begin, self._limit + _GRACE, discard=lambda c: c.close())
+                channel = limited(begin, self._limit + _GRACE, discard=lambda _: end())
         except OutOfTime:
             self._retire(link)
             raise self._no_session() from None
@@ -209,7 +214,7 @@ class SshShell:
         except BaseException:
             self._retire(link)
             raise
-        return SshStream(self._host.name, channel, lambda: session.__exit__(None, None, None))
+        return SshStream(self._host.name, channel, end)
 
     def close(self) -> None:
         """Close the connection; what still runs on it ends."""
@@ -304,7 +309,9 @@ def _session(link: Link, host: str, deadline: float) -> Any:
         try:
             yield channel
         finally:
-            channel.close()
+            # Where the connection has ended, or ends just now, its sessions have ended with it.
+            with contextlib.suppress(SSHException, EOFError, OSError):
+                channel.close()
     finally:
         link.slots.release()
 
