@@ -15,6 +15,7 @@ from tests.support.probes import NAMES, NONCE, answer, sample
 from vmctl.adapters.probe import new_nonce, probe_script, quote_for_virsh
 from vmctl.adapters.probe_answer import parse_probe
 from vmctl.domain.sample import (
+    Depth,
     FoundBridge,
     FoundPool,
     HostSample,
@@ -94,6 +95,16 @@ def test_a_libvirtd_that_hangs_does_not_hide_the_rest() -> None:
     assert seen.libvirt_error == "libvirt did not answer within 5 s"
     assert (seen.hostname, seen.cpus) == ("kvm2", 2)
     assert seen.load
+
+
+@pytest.mark.parametrize(("depth", "seconds"), [("quick", 5), ("full", 10)])
+def test_a_libvirtd_has_longer_at_a_first_contact(depth: Depth, seconds: int) -> None:
+    text = f"{NONCE} begin {depth}\n{NONCE} libvirt\n{NONCE} end 124\n{NONCE} done\n"
+
+    seen = parse_probe(text, NONCE, host="kvm1", taken_at=1.0)
+
+    assert seen.libvirt_error == f"libvirt did not answer within {seconds} s"
+    assert f"\nlimit={seconds}\n" in probe_script(nonce=NONCE, depth=depth)
 
 
 def test_a_host_without_libvirt_says_so() -> None:

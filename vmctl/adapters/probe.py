@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vmctl.domain.sample import Depth
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+LIBVIRT_LIMITS: dict[Depth, int] = {"quick": 5, "full": 10}
+"""Seconds that libvirt has for an answer; at a first contact it may be cold, and ask its QEMU."""
 _MOST_KNOWN = 500
 """One argument of a command holds 128 KiB; what is left out costs the second virsh."""
 
@@ -74,7 +76,8 @@ def probe_script(
         sections[f"guest {uuid}"] = f"dumpxml {uuid}"
     # In virsh, -q takes the line's end off what echo says.
     ask = "; ".join(f"echo '{nonce} {title}\n'; {words}" for title, words in sections.items())
-    settings = {"n": nonce, "depth": depth, "uri": uri, "ask": ask}
+    limit = str(LIBVIRT_LIMITS[depth])
+    settings = {"n": nonce, "depth": depth, "uri": uri, "ask": ask, "limit": limit}
     head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items())
     return head + Path(__file__).with_name("probe.sh").read_text(encoding="utf-8")
 

@@ -4,6 +4,7 @@
 #   depth  quick | full
 #   uri    libvirt's, as seen on the host
 #   ask    the first virsh commands
+#   limit  seconds that libvirt has for an answer
 # Every process counts here, for forty hosts are asked at once: what a builtin can do, it does.
 LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -152,7 +153,7 @@ END {
 }'
 ask() {
     {
-        timeout 5 virsh -q -c "$uri" "$1" </dev/null 2>&1
+        timeout "$limit" virsh -q -c "$uri" "$1" </dev/null 2>&1
         say "end $?"
     } | awk -v n="$n" -v depth="$depth" -v again="$2" "$sieve"
 }

@@ -7,6 +7,7 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING, Literal
 
+from vmctl.adapters.probe import LIBVIRT_LIMITS
 from vmctl.domain.sample import (
     BASE_IMAGE_PREFIX,
     RECORD_NAMESPACE,
@@ -36,7 +37,7 @@ _DETAILS = re.compile(
 _SCALE = {"B": -20, "KiB": -10, "MiB": 0, "GiB": 10, "TiB": 20, "PiB": 30, "EiB": 40}
 _NOT_THERE = ("Domain not found", "failed to get domain")
 _ENDS = {
-    "124": "libvirt did not answer within 5 s",
+    "124": "libvirt did not answer within {limit} s",
     "126": "virsh may not be run by this login",
     "127": "virsh is not installed",
 }
@@ -80,7 +81,8 @@ def _error(sections: Sections, unread: int) -> str | None:
     said = [line for line in sections.get("libvirt", ()) if line != "error: "]
     for end, meaning in _ENDS.items():
         if f"end {end}" in sections:
-            return meaning
+            limit = LIBVIRT_LIMITS["full" if "begin full" in sections else "quick"]
+            return meaning.format(limit=limit)
     if said:
         return "; ".join(line.removeprefix("error: ") for line in said)[:600]
     if not any(title.startswith("end ") for title in sections):

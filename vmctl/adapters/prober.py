@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from vmctl.domain.sample import Depth, HostSample
     from vmctl.ports import Clock, Shells
 
-LIMIT = 20.0
-"""Seconds for the whole script; it gives a libvirt that hangs five of them."""
+LIMITS: dict[Depth, float] = {"quick": 20.0, "full": 30.0}
+"""Seconds for the whole script, which may ask libvirt twice and gives each answer its own limit."""
 
 
 class ShellProber:
@@ -27,12 +27,13 @@ class ShellProber:
     def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
         """Ask one host; facts that only a full look tells are kept from the last one."""
         nonce = new_nonce()
+        asked = depth_to_ask(depth, before)
         script = probe_script(
             nonce=nonce,
-            depth=depth_to_ask(depth, before),
+            depth=asked,
             pools=[pool.name for pool in host.pools],
             known=[guest.uuid for guest in before.guests] if before else (),
         )
-        done = self._shells.shell(host).run(script, timeout=LIMIT)
+        done = self._shells.shell(host).run(script, timeout=LIMITS[asked])
         sample = parse_probe(done.text, nonce, host=host.name, taken_at=self._clock())
         return keep_facts(sample, before)
