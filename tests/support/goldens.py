@@ -19,7 +19,15 @@ from vmctl.adapters.leases import open_leases
 from vmctl.adapters.migrations import MIGRATIONS
 from vmctl.adapters.store import open_store
 from vmctl.adapters.store.catalog import Catalog
-from vmctl.domain.catalog import Flavor, Image, ServerGroup
+from vmctl.domain.catalog import (
+    Flavor,
+    Image,
+    Keypair,
+    SecurityGroup,
+    SecurityRule,
+    ServerGroup,
+)
+from vmctl.domain.spec import RuleUse
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -80,6 +88,12 @@ def _fill(catalog: Catalog, servers: list[str]) -> None:
     catalog.add_group(ServerGroup(id="g", name="apart", project="p", policy="anti-affinity"))
     for server in servers[:2]:
         catalog.join_group(server, "g")
+    catalog.add_keypair(Keypair(name="k", public_key="ssh-ed25519 AAAA h\u00e4", fingerprint="f"))
+    group = SecurityGroup(id="s", name="web", project="p", description="h\u00e4")
+    catalog.add_security_group(group)
+    for port in (80, 443):
+        rule = RuleUse(protocol="tcp", port_min=port, port_max=port, remote="10.0.0.0/8")
+        catalog.add_rule("web", SecurityRule(id=f"r{port}", rule=rule))
     catalog.set_quota("p", {"cores": 99, "ram": 999_999})
 
 

@@ -35,6 +35,8 @@ _NAMES = {
     "flavor": "SELECT name FROM flavors ORDER BY name",
     "image": "SELECT name FROM images ORDER BY name",
     "group": "SELECT name FROM server_groups ORDER BY name",
+    "keypair": "SELECT name FROM keypairs ORDER BY name",
+    "security-group": "SELECT name FROM security_groups ORDER BY name",
     "server": "SELECT DISTINCT name FROM servers WHERE deleted IS NULL ORDER BY name",
 }
 

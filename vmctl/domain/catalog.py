@@ -173,6 +173,7 @@ class Catalogued(Protocol):
 
 
 T = TypeVar("T", bound=Catalogued)
+_COMMANDS = {"ServerGroup": "server group", "SecurityGroup": "security group"}
 
 
 def find_one(kind: str, word: str, things: Iterable[T]) -> T:
@@ -195,4 +196,4 @@ def _nearest(word: str, names: Collection[str], kind: str) -> str:
     close = get_close_matches(word, names, n=3)
     if close:
         return f"Did you mean {' or '.join(repr(one) for one in close)}?"
-    return f"vmctl {kind.lower().replace('servergroup', 'server group')} list"
+    return f"vmctl {_COMMANDS.get(kind, kind.lower())} list"

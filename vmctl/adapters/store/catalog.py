@@ -1,4 +1,4 @@
-"""Flavors, images, server groups and quotas on record."""
+"""All that servers are made from and kept within, on record."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from vmctl.adapters.schema import (
     server_groups,
     servers,
 )
+from vmctl.adapters.store import access
 from vmctl.adapters.store.servers import rows
 from vmctl.domain.catalog import QUOTAS, UNLIMITED, Flavor, Image, Quota, ServerGroup, find_one
 from vmctl.errors import Conflict
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.store import SqlStore
     from vmctl.adapters.store.engine import Tx
+    from vmctl.domain.catalog import Keypair, SecurityGroup, SecurityRule
 
 
 class Catalog:
@@ -126,6 +128,63 @@ class Catalog:
         """Make a server on record a member of a group, by their ids."""
         with self._store.writing() as tx:
             tx.connection.execute(group_members.insert().values(server=server, server_group=group))
+
+    # Keypairs and security groups: to delete one changes no server that was made with it
+
+    def keypairs(self) -> tuple[Keypair, ...]:
+        """List the keypairs by name."""
+        with self._store.reading() as tx:
+            return access.list_keypairs(tx)
+
+    def keypair(self, name: str) -> Keypair:
+        """Find a keypair."""
+        return find_one("Keypair", name, self.keypairs())
+
+    def add_keypair(self, keypair: Keypair) -> Keypair:
+        """Put a keypair on record and give it as it stands there; NameTaken where its name is."""
+        with self._store.writing() as tx:
+            return access.add_keypair(tx, keypair)
+
+    def delete_keypair(self, name: str) -> Keypair:
+        """Forget a keypair."""
+        with self._store.writing() as tx:
+            return access.delete_keypair(tx, name)
+
+    def security_groups(self) -> tuple[SecurityGroup, ...]:
+        """List the security groups by name, each with its rules."""
+        with self._store.reading() as tx:
+            return access.list_groups(tx)
+
+    def security_group(self, word: str) -> SecurityGroup:
+        """Find a security group by id or name."""
+        return find_one("SecurityGroup", word, self.security_groups())
+
+    def add_security_group(self, group: SecurityGroup) -> None:
+        """Put a security group on record with its rules; NameTaken where its name is."""
+        with self._store.writing() as tx:
+            access.add_group(tx, group)
+
+    def change_security_group(
+        self, word: str, change: Callable[[SecurityGroup], SecurityGroup]
+    ) -> SecurityGroup:
+        """Change what a security group is called and said to be, not its rules."""
+        with self._store.writing() as tx:
+            return access.change_group(tx, word, change)
+
+    def delete_security_group(self, word: str) -> SecurityGroup:
+        """Forget a security group; Conflict for the one that is there from the first use."""
+        with self._store.writing() as tx:
+            return access.delete_group(tx, word)
+
+    def add_rule(self, word: str, rule: SecurityRule) -> SecurityGroup:
+        """Add a rule to a security group and give the group; Conflict if it is there already."""
+        with self._store.writing() as tx:
+            return access.add_rule(tx, word, rule)
+
+    def delete_rule(self, identity: str) -> SecurityRule:
+        """Take a rule out of its security group."""
+        with self._store.writing() as tx:
+            return access.delete_rule(tx, identity)
 
     # Quotas
 
