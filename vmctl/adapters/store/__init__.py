@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
-
-from sqlalchemy import select
+from typing import TYPE_CHECKING
 
 from vmctl.adapters.location import PostgresUrl, parse_location
 from vmctl.adapters.migrations import MIGRATIONS
-from vmctl.adapters.schema import meta
 from vmctl.adapters.store import (
     admission,
     copies,
@@ -22,37 +18,31 @@ from vmctl.adapters.store import (
     servers,
     versions,
 )
+from vmctl.adapters.store.readings import Readings
 from vmctl.domain.operation import Event
 from vmctl.domain.record import AttemptState
 from vmctl.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
-    from types import TracebackType
-
-    from sqlalchemy import Engine
 
     from vmctl.adapters.location import Location
     from vmctl.adapters.migrations import Migration
     from vmctl.adapters.store.engine import Tx
-    from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
+    from vmctl.domain.host_record import KvmCheck, Sighting
     from vmctl.domain.operation import (
         Actor,
         JournalEntry,
         Mark,
         NewOperation,
-        Operation,
         OperationState,
         Token,
     )
     from vmctl.domain.record import (
-        Attempt,
         Change,
-        Claim,
         Judge,
         NewServer,
-        Server,
         ServerState,
         Wanted,
     )
@@ -107,80 +97,8 @@ def restore(
     return copies.restore(location, file, known=len(migrations), now=clock(), busy=busy)
 
 
-class SqlStore:
+class SqlStore(Readings):
     """An open database; each method is one transaction."""
-
-    def __init__(
-        self,
-        location: Location,
-        connections: Engine,
-        clock: Callable[[], float],
-        migrations: Sequence[Migration],
-    ) -> None:
-        self.location = location
-        self._connections = connections
-        self._clock = clock
-        self._migrations = migrations
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of every connection."""
-        self._connections.dispose()
-
-    @contextmanager
-    def reading(self) -> Iterator[Tx]:
-        """See the database as it is at one moment."""
-        with engine.transaction(self._connections, self.location, self._clock, write=False) as tx:
-            yield tx
-
-    @contextmanager
-    def writing(self) -> Iterator[Tx]:
-        """Change the database, or leave it as it was."""
-        with engine.transaction(self._connections, self.location, self._clock, write=True) as tx:
-            yield tx
-
-    # The database itself
-
-    def uuid(self) -> str:
-        """Name this database apart from all others."""
-        with self.reading() as tx:
-            return str(tx.connection.execute(select(meta.c.uuid)).scalar_one())
-
-    def version(self) -> int:
-        """Say which migration the database stands at."""
-        with self.reading() as tx:
-            return versions.version_of(tx.connection) or 0
-
-    def refuse_other(self, version: int) -> None:
-        """Raise StateError for a database that is newer or older than this code."""
-        known = len(self._migrations)
-        if version > known:
-            raise versions.too_new(self.location, version, known)
-        if version < known:
-            raise versions.too_old(self.location, version, known)
-
-    def upgrade(self) -> tuple[int, int]:
-        """Apply what migrations are missing, all or none, and say from and to which version."""
-        with self.writing() as tx:
-            return versions.migrate(tx, self.location, self._migrations)
-
-    def backup(self, file: Path, *, replace: bool = False) -> None:
-        """Write a whole, consistent copy while others go on working."""
-        if isinstance(self.location, PostgresUrl):
-            raise StateError(
-                f"the database {self.location} is not vmctl's to copy", hint="use pg_dump"
-            )
-        copies.backup(self.location, file, replace=replace)
 
     # Admission, and everything that takes a token
 
@@ -265,59 +183,7 @@ class SqlStore:
                 admission.mark(tx, server, number, AttemptState.RELEASED, None)
             _tell(tx, event, token)
 
-    # Reading
-
-    def operation(self, word: str) -> Operation:
-        """Find the operation with this id, or with the only id that begins so."""
-        with self.reading() as tx:
-            return operations.find(tx, word)
-
-    def operations(self, *, unfinished: bool = False, server: str = "") -> tuple[Operation, ...]:
-        """List operations by when they started."""
-        with self.reading() as tx:
-            return operations.listing(tx, unfinished=unfinished, server=server)
-
-    def journal_of(self, operation: str) -> tuple[JournalEntry, ...]:
-        """Read an operation's journal in order."""
-        with self.reading() as tx:
-            return operations.journal_of(tx, operation)
-
-    def server(self, word: str) -> Server:
-        """Find a server by id or name; one that holds the name comes before one that failed."""
-        with self.reading() as tx:
-            return servers.find(tx, word)
-
-    def servers(self, *, deleted: bool = False) -> tuple[Server, ...]:
-        """List servers by name."""
-        with self.reading() as tx:
-            return servers.listing(tx, deleted=deleted)
-
-    def attempts(self, server: str) -> tuple[Attempt, ...]:
-        """List every try to have this server on a host, in order."""
-        with self.reading() as tx:
-            return servers.attempts_at(tx, server)
-
-    def claims(self, host: str = "") -> tuple[Claim, ...]:
-        """List all live claims, or one host's."""
-        with self.reading() as tx:
-            return servers.claims_on(tx, host)
-
-    def addresses(self, scope: str) -> frozenset[str]:
-        """Say which addresses are held within a scope."""
-        with self.reading() as tx:
-            return servers.addresses_in(tx, scope)
-
     # Hosts and events
-
-    def hosts(self) -> tuple[HostRecord, ...]:
-        """List the hosts on record by name."""
-        with self.reading() as tx:
-            return hosts.listing(tx)
-
-    def host(self, name: str) -> HostRecord:
-        """Read a host's record; one never heard of has an empty one."""
-        with self.reading() as tx:
-            return hosts.host_at(tx, name)
 
     def save_samples(self, sightings: Iterable[Sighting]) -> None:
         """Keep what a round of probes saw, in one transaction; an older look changes nothing."""
@@ -348,13 +214,6 @@ class SqlStore:
         """Write an event and return its id."""
         with self.writing() as tx:
             return events.record(tx, event)
-
-    def events(
-        self, *, server: str = "", host: str = "", after: int = 0, limit: int = 0
-    ) -> tuple[Event, ...]:
-        """Read events, oldest first; a limit keeps the newest ones."""
-        with self.reading() as tx:
-            return events.listing(tx, server=server, host=host, after=after, limit=limit)
 
 
 def _tell(tx: Tx, event: Event | None, token: Token) -> None:

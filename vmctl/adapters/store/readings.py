@@ -1,0 +1,74 @@
+"""All that is read of the record; each method sees one moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmctl.adapters.store import events, hosts, operations, servers
+from vmctl.adapters.store.database import Database
+
+if TYPE_CHECKING:
+    from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.operation import Event, JournalEntry, Operation
+    from vmctl.domain.record import Attempt, Claim, Server
+
+
+class Readings(Database):
+    """A database as those see it who only look."""
+
+    def operation(self, word: str) -> Operation:
+        """Find the operation with this id, or with the only id that begins so."""
+        with self.reading() as tx:
+            return operations.find(tx, word)
+
+    def operations(self, *, unfinished: bool = False, server: str = "") -> tuple[Operation, ...]:
+        """List operations by when they started."""
+        with self.reading() as tx:
+            return operations.listing(tx, unfinished=unfinished, server=server)
+
+    def journal_of(self, operation: str) -> tuple[JournalEntry, ...]:
+        """Read an operation's journal in order."""
+        with self.reading() as tx:
+            return operations.journal_of(tx, operation)
+
+    def server(self, word: str) -> Server:
+        """Find a server by id or name; one that holds the name comes before one that failed."""
+        with self.reading() as tx:
+            return servers.find(tx, word)
+
+    def servers(self, *, deleted: bool = False) -> tuple[Server, ...]:
+        """List servers by name."""
+        with self.reading() as tx:
+            return servers.listing(tx, deleted=deleted)
+
+    def attempts(self, server: str) -> tuple[Attempt, ...]:
+        """List every try to have this server on a host, in order."""
+        with self.reading() as tx:
+            return servers.attempts_at(tx, server)
+
+    def claims(self, host: str = "") -> tuple[Claim, ...]:
+        """List all live claims, or one host's."""
+        with self.reading() as tx:
+            return servers.claims_on(tx, host)
+
+    def addresses(self, scope: str) -> frozenset[str]:
+        """Say which addresses are held within a scope."""
+        with self.reading() as tx:
+            return servers.addresses_in(tx, scope)
+
+    def hosts(self) -> tuple[HostRecord, ...]:
+        """List the hosts on record by name."""
+        with self.reading() as tx:
+            return hosts.listing(tx)
+
+    def host(self, name: str) -> HostRecord:
+        """Read a host's record; one never heard of has an empty one."""
+        with self.reading() as tx:
+            return hosts.host_at(tx, name)
+
+    def events(
+        self, *, server: str = "", host: str = "", after: int = 0, limit: int = 0
+    ) -> tuple[Event, ...]:
+        """Read events, oldest first; a limit keeps the newest ones."""
+        with self.reading() as tx:
+            return events.listing(tx, server=server, host=host, after=after, limit=limit)
