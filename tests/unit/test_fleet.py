@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.inventories import an_inventory
+from tests.support.servers import BUILD, OWNER, SPEC
 from tests.support.stores import Clock, a_wanted, admit, begin
 from vmctl.adapters.store.catalog import Catalog
 from vmctl.adapters.store.picture import fleet_record
@@ -19,6 +20,7 @@ from vmctl.domain.record import AttemptState, Change, Claim, ServerState
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample import FoundPool, Guest, HostSample, Stall
 from vmctl.domain.sample_form import to_plain
+from vmctl.domain.server_record import ServerRecord, to_xml
 from vmctl.scheduler.fleet_data import fleet_data
 from vmctl.scheduler.fleet_file import fleet_from
 from vmctl.scheduler.policy import Policy
@@ -143,6 +145,22 @@ def test_a_host_is_all_that_the_inventory_and_the_last_look_say() -> None:
     }
     assert host.capabilities["uefi"] is True
     assert "tpm" not in host.capabilities
+
+
+@pytest.mark.parametrize("pool", ["default", "fast"])
+def test_another_operators_server_takes_from_the_pool_that_its_record_names(pool: str) -> None:
+    server = ServerRecord(owner=OWNER, spec=SPEC, build=replace(BUILD, pool=pool))
+    theirs = Guest(uuid="theirs", name="web-1", record=to_xml(server))
+    before = seen(FleetRecord(hosts={"kvm1": a_record()}))
+
+    host = seen(FleetRecord(hosts={"kvm1": a_record(sample=replace(SAMPLE, guests=(theirs,)))}))
+
+    took = {
+        after.name: after.taken - was.taken
+        for was, after in zip(before.pools or (), host.pools or (), strict=True)
+    }
+    assert took == {"default": 0, "fast": 0} | {pool: 10240}
+    assert host.taken.disk - before.taken.disk == took["default"]
 
 
 @pytest.mark.parametrize(

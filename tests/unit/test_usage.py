@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.servers import BUILD, OWNER, SPEC
 from vmctl.domain.host import Host, Limits, Pool, Ratios
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample import FoundPool, Guest, HostSample, Stall
+from vmctl.domain.server_record import ServerRecord, to_xml
 from vmctl.domain.usage import pressure_word, state_of, usage_of
 
 OURS, LEGACY, OFF = "server-1", "legacy-db", "old-build"
@@ -51,6 +55,42 @@ def test_a_switched_off_stranger_counts_unless_the_inventory_says_otherwise() ->
     usage = usage_of(host, SAMPLE, [])
 
     assert usage.foreign == Resources(vcpus=3, memory=2560)
+
+
+RECORD = to_xml(ServerRecord(owner=OWNER, spec=SPEC, build=BUILD))  # 2 vCPUs, 512 MiB, 10 GiB
+
+
+def test_another_operators_server_counts_by_its_own_claim_even_while_it_is_off() -> None:
+    host = Host(name="kvm1", address="kvm1", count_stopped=False)
+    sample = replace(SAMPLE, guests=(*GUESTS, Guest(uuid="theirs", record=RECORD)))
+
+    usage = usage_of(host, sample, [])
+
+    assert usage.foreign == Resources(vcpus=3 + 2, memory=2560 + 512, disk=10240)
+    assert usage.free.disk == min(90000 - 10240, 50000)
+    assert usage.foreign_disks == {"default": 10240}
+
+
+def test_the_disk_of_another_operators_server_is_taken_from_its_own_pool() -> None:
+    record = to_xml(ServerRecord(owner=OWNER, spec=SPEC, build=replace(BUILD, pool="fast")))
+    sample = replace(SAMPLE, guests=(Guest(uuid="theirs", record=record),))
+
+    usage = usage_of(HOST, sample, [])
+
+    assert usage.foreign.disk == 0
+    assert usage.foreign_disks == {"fast": 10240}
+
+
+def test_a_record_makes_no_machine_smaller_than_it_is_defined() -> None:
+    sample = replace(SAMPLE, guests=(Guest(uuid="x", vcpus=8, memory=9999, record=RECORD),))
+
+    assert usage_of(HOST, sample, []).foreign == Resources(vcpus=8, memory=9999, disk=10240)
+
+
+def test_a_record_that_cannot_be_read_counts_as_a_machine_without_one() -> None:
+    sample = replace(SAMPLE, guests=(Guest(uuid="x", vcpus=1, memory=64, record="<server>"),))
+
+    assert usage_of(HOST, sample, []).foreign == Resources(vcpus=1, memory=64)
 
 
 def test_a_paused_stranger_counts_as_a_running_one() -> None:

@@ -68,6 +68,7 @@ class Build:
     vcpus: int = 0
     memory: int = 0
     disk: int = 0
+    cpus: tuple[int, ...] = ()  # the host's CPUs that are its vCPUs' own, in their order
     volumes: tuple[Volume, ...] = ()
     cards: tuple[Card, ...] = ()
 

@@ -33,6 +33,37 @@ def from_plain(kind: Callable[..., T], plain: Mapping[str, object]) -> T:
     return kind(**found)
 
 
+def read_strictly(kind: Callable[..., T], plain: Mapping[str, object]) -> T:
+    """Read a value that strangers may have written: TypeError if a field is not of its type."""
+    value = from_plain(kind, plain)
+    _check(kind, value)
+    return value
+
+
+def _check(hint: Any, value: Any) -> None:
+    """Hold a value to its annotation, and all that is in it."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        if value is not None:
+            _check(next(one for one in inner if one is not type(None)), value)
+        return
+    wanted = origin or hint
+    if wanted is object:
+        return
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise TypeError(f"{value!r:.80} is no {wanted.__name__}")
+    if isinstance(wanted, type) and is_dataclass(wanted):
+        for name, each in _hints(wanted).items():
+            _check(each, getattr(value, name))
+    elif origin is tuple:
+        for each in value:
+            _check(inner[0], each)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            _check(inner[0], key)
+            _check(inner[1], each)
+
+
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)

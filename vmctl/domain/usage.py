@@ -1,20 +1,22 @@
 """How much of a host is there, taken and free, how hard it works, and whether it is up.
 
 Totals come from the last look, and never exceed what the inventory lets be used. Taken is what
-our claims hold, and foreign machines by their defined maximum; what machines use at this moment
-counts for neither. Memory and disk are MiB.
+our claims hold, and foreign machines by their defined maximum, or by what their own record claims
+where another database has made them; what machines use at this moment counts for neither. Memory
+and disk are MiB.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from vmctl.domain.host import Limits
 from vmctl.domain.resources import Resources
+from vmctl.domain.server_record import held_by
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from vmctl.domain.host import Host
     from vmctl.domain.sample import Guest, HostSample
@@ -30,7 +32,8 @@ class Usage:
     """What a host has and what is taken of it; a total, or what is free, is None if not known.
 
     `available` is what the default pool itself has left. `servers` counts those with a claim,
-    `foreign_guests` the machines that are not ours and count.
+    `foreign_guests` the machines that are not ours and count, `foreign_disks` what the records
+    of those claim of each pool, the default one included.
     """
 
     total: Limits
@@ -40,6 +43,7 @@ class Usage:
     servers: int
     foreign_guests: int
     available: int | None = None
+    foreign_disks: Mapping[str, int] = field(default_factory=dict)
 
 
 def usage_of(
@@ -60,14 +64,12 @@ def reckon(
 ) -> Usage:
     """Reckon up a host from its last look, whose servers hold claims there, and the claims' sum."""
     strangers = foreign_guests(sample, ours, stopped=host.count_stopped)
-    foreign = Resources(
-        vcpus=sum(guest.vcpus for guest in strangers),
-        memory=sum(guest.memory for guest in strangers),
-    )
+    default = host.default_pool.name
+    foreign, foreign_disks = held_by_strangers(strangers, default)
     taken = claimed + foreign
     total = total_of(host, sample)
     ratios, reserved = host.allocation_ratios, host.reserved
-    pool = sample.pool(host.default_pool.name) if sample else None
+    pool = sample.pool(default) if sample else None
     available = pool.available if pool else None
     disk = _left(total.disk, ratios.disk, reserved.disk, taken.disk)
     return Usage(
@@ -82,6 +84,7 @@ def reckon(
         servers=len(ours),
         foreign_guests=len(strangers),
         available=available,
+        foreign_disks=foreign_disks,
     )
 
 
@@ -99,12 +102,40 @@ def total_of(host: Host, sample: HostSample | None) -> Limits:
 def foreign_guests(
     sample: HostSample | None, ours: Iterable[str], *, stopped: bool
 ) -> tuple[Guest, ...]:
-    """Give the machines that we hold no claim for, those that are off only if they count."""
+    """Give the machines that we hold no claim for, those that are off only if they count.
+
+    One with a record always does: another operator's server claims its room before it starts.
+    """
     known = frozenset(ours)
     guests = sample.guests if sample else ()
     return tuple(
-        guest for guest in guests if guest.uuid not in known and (stopped or guest.state != "off")
+        guest
+        for guest in guests
+        if guest.uuid not in known and (stopped or guest.state != "off" or guest.record is not None)
     )
+
+
+def held_by_strangers(
+    guests: Iterable[Guest], default_pool: str
+) -> tuple[Resources, dict[str, int]]:
+    """Sum up what foreign machines take, of the default pool too, and what they take of each.
+
+    A record never makes a machine smaller than it is defined.
+    """
+    vcpus = memory = 0
+    disks: dict[str, int] = {}
+    for guest in guests:
+        held = held_by(guest.record) if guest.record else None
+        if held is None:
+            vcpus, memory = vcpus + guest.vcpus, memory + guest.memory
+            continue
+        vcpus, memory = (
+            vcpus + max(guest.vcpus, held.vcpus),
+            memory + max(guest.memory, held.memory),
+        )
+        pool = held.pool or default_pool
+        disks[pool] = disks.get(pool, 0) + held.disk
+    return Resources(vcpus=vcpus, memory=memory, disk=disks.get(default_pool, 0)), disks
 
 
 def _least(said: int | None, bound: int | None) -> int | None:

@@ -101,6 +101,11 @@ def _host(
     sample = for_placing(known.sample, ours) if known and known.sample else None
     sizes = tuple(ours.values())
     usage = reckon(host, sample, ours=ours, claimed=_sum(sizes))
+    if usage.foreign_disks:
+        by_pool.update(usage.foreign_disks)
+        shared = Counter(shared)
+        for pool in host.pools:
+            shared[pool.shared or ""] += usage.foreign_disks.get(pool.name, 0)
     taken, total = usage.taken, usage.total
     if default.shared:
         disk = shared.get(default.shared, 0)
