@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vmctl.adapters.hostkeys import Key
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.adapters.location import Location
+    from vmctl.adapters.render import TemplateRenderer
     from vmctl.adapters.shells import HostShells
     from vmctl.adapters.store import SqlStore
     from vmctl.adapters.store.catalog import Catalog
@@ -176,6 +177,13 @@ class App:
         connections = LibvirtConnections(self.shells, self.config.cache_folder)
         self._ends.append(connections.close)
         return connections
+
+    @cached_property
+    def renderer(self) -> TemplateRenderer:
+        """Whoever writes what libvirt and guests read."""
+        from vmctl.adapters.render import TemplateRenderer
+
+        return TemplateRenderer(self.config.templates)
 
     @cached_property
     def examiner(self) -> Examiner:

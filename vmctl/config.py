@@ -24,6 +24,8 @@ class Config(NamedTuple):
     inventory: str | None
     """A file or a folder; None where neither was named and none of the usual places has one."""
     project: str | None
+    templates: str = ""
+    """The operator's own templates: they come before vmctl's."""
 
     @property
     def own_inventory(self) -> str:
@@ -48,6 +50,7 @@ def load(
         db=db or environ.get("VMCTL_DB") or f"{state}/state.db",
         inventory=inventory or environ.get("VMCTL_INVENTORY") or _usual_inventory(config),
         project=project or environ.get("VMCTL_PROJECT") or environ.get("OS_PROJECT_NAME") or None,
+        templates=environ.get("VMCTL_TEMPLATES") or f"{config}/templates",
     )
 
 
