@@ -295,3 +295,21 @@ def test_the_inventorys_policy_is_checked_and_used(tmp_path: Path) -> None:
             "inventory.yaml:13: scheduler.options.nope: no such key",
         ):
             assert line in ran.err
+
+
+def test_tables_of_placement_select_and_sort_columns_as_lists_do(vmctl: Product) -> None:
+    asked = ("placement", "explain", "--flavor", "m1.tiny", "-f", "value")
+
+    names = vmctl.ok(*asked, "-c", "host", "--sort-column", "Host", "--sort-descending")
+
+    assert names.split() == ["kvm3", "kvm2", "kvm1"]
+
+
+def test_json_of_placement_is_the_whole_answer_or_refused(vmctl: Product) -> None:
+    asked = ("placement", "explain", "--flavor", "m1.tiny", "-f", "json")
+
+    ran = vmctl.run(*asked, "-c", "Host")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "json is the whole answer" in ran.err
+    assert len(vmctl.ok(*asked, "--noindent").splitlines()) == 1

@@ -6,6 +6,7 @@
         \"\"\"List the hosts and what each can still take.\"\"\"
 
 `lister` wants a `Table`, `shower` a `Record`, `action` nothing, or text to print, or an exit code.
+A `teller` has a table and words around it: it gets a table's options and prints by itself.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ def shower(function: Callable[..., Record]) -> click.Command:
     return _showing(function, [*_common("records"), *_SHOW_OPTIONS])
 
 
+def teller(function: Callable[..., int | None]) -> click.Command:
+    """Make a command that prints by itself, by the output options of a table in its context."""
+
+    def run(context: Context, **params: object) -> int:
+        chosen = _chosen(context, params)
+        return function(replace(context, output=chosen), **params) or 0
+
+    return _command(function, run, [*_common("tables"), *_ORDER_OPTIONS])
+
+
 def action(function: Callable[..., str | int | None]) -> click.Command:
     """Make a command that acts: it prints the text that it returns, or ends with the code."""
 
@@ -66,11 +77,7 @@ def shapes(command: click.Command) -> Shapes:
 
 def _showing(function: Callable[..., Result], options: list[click.Option]) -> click.Command:
     def run(context: Context, **params: object) -> int:
-        chosen = _options(
-            {name.removeprefix("out_"): params.pop(name) for name in list(params)
-             if name.startswith("out_")},
-            context.environ,
-        )  # fmt: skip
+        chosen = _chosen(context, params)
         result = function(replace(context, output=chosen), **params)
         context.write(render(result, chosen, context.screen))
         return result.exit_code
@@ -86,6 +93,16 @@ def _command(
     command = click.command(add_help_option=False)(click.pass_obj(run))
     command.params.extend(options)
     return command
+
+
+def _chosen(context: Context, params: dict[str, object]) -> Options:
+    """Take the output options out of what was said."""
+    said = {
+        name.removeprefix("out_"): params.pop(name)
+        for name in list(params)
+        if name.startswith("out_")
+    }
+    return _options(said, context.environ)
 
 
 def _options(said: Mapping[str, object], environ: Mapping[str, str]) -> Options:
@@ -128,15 +145,19 @@ def _option(name: str, *spellings: str, **attributes: object) -> click.Option:
     return click.Option([f"out_{name}", *spellings], **attributes)  # type: ignore[arg-type]  # keywords of click
 
 
-_LIST_OPTIONS = [
-    _option("long", "--long", is_flag=True, help="show more columns"),
-    _option("limit", "--limit", type=click.IntRange(min=0), metavar="N", help="at most N rows"),
+_ORDER_OPTIONS = [
     _option("sort_columns", "--sort-column", multiple=True, metavar="COLUMN",
             help="sort by this column; repeatable"),
     _option("sort_ascending", "--sort-ascending", is_flag=True, help="smallest first (default)"),
     _option("descending", "--sort-descending", is_flag=True, help="largest first"),
     _option("quote", "--quote", type=click.Choice(_QUOTES), default="nonnumeric",
             help="what csv quotes (nonnumeric)"),
+]  # fmt: skip
+
+_LIST_OPTIONS = [
+    _option("long", "--long", is_flag=True, help="show more columns"),
+    _option("limit", "--limit", type=click.IntRange(min=0), metavar="N", help="at most N rows"),
+    *_ORDER_OPTIONS,
 ]  # fmt: skip
 
 _SHOW_OPTIONS = [

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from vmctl.cli.command import action
+from vmctl.cli.command import teller
 from vmctl.cli.fleet import in_zone, live_fleet, what_if
-from vmctl.cli.output import OUTPUTS, render
+from vmctl.cli.output import render
 from vmctl.cli.placement_request import Wishes, read_file, request_of, what_if_options, wish_options
-from vmctl.cli.sheet import Options
 from vmctl.errors import NoValidHost, UsageError
 
 if TYPE_CHECKING:
@@ -27,22 +26,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FORMATS = tuple(name for name, output in OUTPUTS.items() if output.tables)
 _COUNT = click.IntRange(min=1)
-_FORM = click.option(
-    "-f", "--format", "form", type=click.Choice(_FORMATS), default="table",
-    help="output format (table); json is the whole truth",
-)  # fmt: skip
 _REFRESH = click.option("--refresh", is_flag=True, help="ask every host now")
 
 
-@action
+@teller
 @wish_options
 @click.option("--count", metavar="N", type=_COUNT, default=1, help="so many servers (1)")
 @click.option("--min", "at_least", metavar="N", type=_COUNT, help="so few would do (all)")
 @what_if_options
 @_REFRESH
-@_FORM
 def placement_explain(
     context: Context,
     *,
@@ -51,7 +44,6 @@ def placement_explain(
     removed: tuple[str, ...],
     added: tuple[str, ...],
     refresh: bool,
-    form: str,
     **wishes: Unpack[Wishes],
 ) -> int:
     """Say where servers would go, and of every host why or why not; nothing is created.
@@ -65,10 +57,10 @@ def placement_explain(
     fleet, policy = live_fleet(context, refresh=refresh)
     if excess:
         context.say(f"a create would be refused: {excess}")
-    return _answer(context, request, what_if(fleet, removed, added), policy, form=form)
+    return _answer(context, request, what_if(fleet, removed, added), policy)
 
 
-@action
+@teller
 @click.option(
     "--fleet",
     "fleet_path",
@@ -81,7 +73,6 @@ def placement_explain(
 )
 @click.option("--trace", type=click.Choice(("all",)), help="verdicts for each server in turn")
 @what_if_options
-@_FORM
 def placement_simulate(
     context: Context,
     *,
@@ -90,7 +81,6 @@ def placement_simulate(
     trace: str | None,
     removed: tuple[str, ...],
     added: tuple[str, ...],
-    form: str,
 ) -> int:
     """Place a request from a file on a fleet from a file: no inventory, database or host is asked.
 
@@ -104,16 +94,15 @@ def placement_simulate(
     found = _checked(fleet_path, fleet_from)
     request = _checked(request_path, request_from)
     fleet = what_if(found.fleet, removed, added)
-    return _answer(context, request, fleet, found.policy, form=form, trace=trace is not None)
+    return _answer(context, request, fleet, found.policy, trace=trace is not None)
 
 
-@action
+@teller
 @wish_options
 @click.option("--zone", "only", metavar="ZONE", help="the hosts of this zone alone")
 @click.option("--survive-one", is_flag=True, help="also: how many, so that any one host may die")
 @what_if_options
 @_REFRESH
-@_FORM
 def placement_capacity(
     context: Context,
     *,
@@ -122,7 +111,6 @@ def placement_capacity(
     removed: tuple[str, ...],
     added: tuple[str, ...],
     refresh: bool,
-    form: str,
     **wishes: Unpack[Wishes],
 ) -> int | None:
     """Say how many more servers of a flavor fit: per host, per zone and in all, and what binds."""
@@ -140,10 +128,10 @@ def placement_capacity(
     found = capacity(
         request, fleet, policy, survive_one=survive_one, filters=filters, weighers=weighers
     )
-    if form == "json":
+    if _whole(context):
         _write_json(context, capacity_data(found))
     else:
-        _write(context, form, capacity_table(found), capacity_words(found, request.flavor.name))
+        _write(context, capacity_table(found), capacity_words(found, request.flavor.name))
     return None
 
 
@@ -153,7 +141,6 @@ def _answer(
     fleet: Fleet,
     policy: Policy,
     *,
-    form: str,
     trace: bool = False,
 ) -> int:
     from vmctl.scheduler.engine import place
@@ -163,10 +150,10 @@ def _answer(
     _say_unheard(context, request, policy)
     filters, weighers = tables_for(policy)
     placement = place(request, fleet, policy, filters=filters, weighers=weighers, trace=trace)
-    if form == "json":
+    if _whole(context):
         _write_json(context, answer(placement))
     else:
-        _tell(context, request, fleet, policy, placement, form=form)
+        _tell(context, request, fleet, policy, placement)
     return 0 if placement.failed is None else NoValidHost.exit_code
 
 
@@ -176,8 +163,6 @@ def _tell(
     fleet: Fleet,
     policy: Policy,
     placement: Placement,
-    *,
-    form: str,
 ) -> None:
     from vmctl.cli.placement_words import miss_words, placed_words, verdict_table, zones_of
     from vmctl.scheduler.nearest import nearest_misses
@@ -196,25 +181,37 @@ def _tell(
     zones = zones_of(fleet)
     rounds = placement.trace or (placement.verdicts,)
     for index, verdicts in enumerate(rounds):
-        if placement.trace and form == "table":
+        if placement.trace and context.output.format == "table":
             context.write(f"server {index}:\n")
         table = verdict_table(placement, verdicts, zones, misses)
         last = index == len(rounds) - 1
         words = [*placed_words(placement, request), *miss_words(misses)] if last else ()
-        _write(context, form, table, words)
+        _write(context, table, words)
 
 
-def _write(context: Context, form: str, table: Table, words: Iterable[str]) -> None:
+def _write(context: Context, table: Table, words: Iterable[str]) -> None:
     """Write a table, and under one for people what cannot stand in it."""
-    context.write(render(table, Options(format=form), context.screen))
-    if form == "table":
+    context.write(render(table, context.output, context.screen))
+    if context.output.format == "table":
         context.write("".join(f"{line}\n" for line in words))
+
+
+def _whole(context: Context) -> bool:
+    """Tell whether the whole answer is wanted as data, of which a table shows a part."""
+    output = context.output
+    if output.format == "json" and (output.columns or output.sort_columns):
+        raise UsageError(
+            "-c and --sort-column are for tables; json is the whole answer",
+            hint="-f ndjson has the table, an object on each line",
+        )
+    return output.format == "json"
 
 
 def _write_json(context: Context, data: object) -> None:
     import json
 
-    context.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    indent = None if context.output.noindent else 2
+    context.write(json.dumps(data, indent=indent, ensure_ascii=False) + "\n")
 
 
 def _say_unheard(context: Context, request: RequestSpec, policy: Policy) -> None:
