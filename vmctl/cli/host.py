@@ -10,6 +10,7 @@ import click
 from vmctl.cli.cells import Shown, memory
 from vmctl.cli.command import action, lister, shower
 from vmctl.cli.output import Column, Record, Table
+from vmctl.errors import NotFound
 from vmctl.services.hosts import HostView, look, never_asked, views
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ _COLUMNS = (
 @click.option("--refresh", is_flag=True, help="ask every host now, side by side")
 def host_list(context: Context, *, zone: str | None, refresh: bool) -> Table:
     """List the hosts and what each has, as it is on record; hosts never asked are asked."""
-    hosts = [
-        host for host in context.app.inventory.hosts.values() if zone is None or host.zone == zone
-    ]
+    inventory = context.app.inventory
+    if zone is not None and zone not in inventory.zones:
+        raise NotFound(f"no host is in zone {zone}", hint="vmctl availability zone list")
+    hosts = [host for host in inventory.hosts.values() if zone is None or host.zone == zone]
     return Table(
         columns=_COLUMNS,
         rows=[_row(view) for view in see(context, hosts, refresh=refresh, strays=zone is None)],
