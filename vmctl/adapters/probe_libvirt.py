@@ -8,9 +8,9 @@ from html import unescape
 from typing import TYPE_CHECKING, Literal
 
 from vmctl.adapters.probe import LIBVIRT_LIMITS
+from vmctl.adapters.server_record import find_record
 from vmctl.domain.sample import (
     BASE_IMAGE_PREFIX,
-    RECORD_NAMESPACE,
     FoundNetwork,
     FoundPool,
     Guest,
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ELEMENT = re.compile(r"\s*<([a-zA-Z]+)(?: [^>]*)?>([^<]*)</\1>")
 _ATTRIBUTE = re.compile(r"""\b([a-z]+)=(?:'([^']*)'|"([^"]*)")""")
-_RECORD = re.compile(
-    rf"""<(?:(\w+):)?server\b[^<>]*\sxmlns(?::\1)?=(['"]){re.escape(RECORD_NAMESPACE)}\2"""
-    r"[^<>]*(?:/>|>.*?</(?:\1:)?server>)",
-    re.DOTALL,
-)
 _DF = re.compile(r".*?\s(?:(\S+)\s+)?([0-9]+)\s+([0-9]+)\s+(-?[0-9]+)\s+\S+\s+(/.*)")
 _DETAILS = re.compile(
     r"\s.+?\s{3,}(?P<path>\S.*?)\s{3,}[a-z]+"
@@ -174,7 +169,7 @@ def _guests(sections: Sections, sizes: Mapping[str, float]) -> tuple[tuple[Guest
                 disk=_disk(lines, sizes) if "begin full" in sections else None,
                 persistent=uuid in flags["persistent"] if "persistent" in sections else None,
                 autostart=uuid in flags["autostart"] if "autostart" in sections else None,
-                record=_record(lines),
+                record=find_record("\n".join(lines)),
             )
         )
     return tuple(found), unread
@@ -191,11 +186,6 @@ def _guest_size(lines: Iterable[str]) -> tuple[int, int] | None:
             elif number is not None and match[1] == "vcpu":
                 vcpus = number
     return None if vcpus is None or memory is None else (vcpus, memory)
-
-
-def _record(lines: Sequence[str]) -> str | None:
-    match = _RECORD.search("\n".join(lines))
-    return match[0] if match else None
 
 
 def _disk(lines: Iterable[str], sizes: Mapping[str, float]) -> int | None:
