@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
-    from vmctl.ports import Examiner, Prober
+    from vmctl.ports import Examiner, Hypervisors, Prober
 
 
 class App:
@@ -184,6 +184,13 @@ class App:
         from vmctl.adapters.render import TemplateRenderer
 
         return TemplateRenderer(self.config.templates)
+
+    @cached_property
+    def hypervisors(self) -> Hypervisors:
+        """What makes and unmakes machines, volumes and filters on the hosts."""
+        from vmctl.adapters.hypervisor import LibvirtHypervisors
+
+        return LibvirtHypervisors(self.libvirts, self.shells)
 
     @cached_property
     def examiner(self) -> Examiner:
