@@ -22,6 +22,7 @@ VmctlError                 1    any expected failure
 ├── StateError             13   the database is locked, too new, or out of reach
 ├── Partial                14   some of a batch succeeded
 ├── Locked                 15   the server is locked or protected
+├── Interrupted            130  someone stopped it: what was begun was undone
 └── OwnershipLost          1    another process has taken this operation over
 """
 
@@ -180,6 +181,12 @@ class Locked(VmctlError):
     """The server is locked or protected."""
 
     exit_code = 15
+
+
+class Interrupted(VmctlError):
+    """Someone stopped it: nothing more was begun, and what was begun was undone."""
+
+    exit_code = 130
 
 
 class OwnershipLost(VmctlError):
