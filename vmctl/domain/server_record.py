@@ -44,6 +44,14 @@ class Held(NamedTuple):
     pool: str
 
 
+class Maker(NamedTuple):
+    """Whose domain it is: the uuid of the database, the server's id, the number of the attempt."""
+
+    owner: str
+    server: str
+    attempt: int
+
+
 def to_xml(record: ServerRecord) -> str:
     """Write a record as one line: what a guest is called cannot pass for a line of libvirt's."""
     import json
@@ -92,10 +100,7 @@ def held_by(record: str) -> Held | None:
 
     For every foreign machine of every host at once: the rest of the record is not looked at.
     """
-    head = _HEAD.match(record)
-    if head is None:
-        return None
-    said = {match[1]: match[2] or match[3] or "" for match in _ATTRIBUTE.finditer(head[0])}
+    said = _said(record)
     numbers = [said.get(name, "") for name in ("vcpus", "memory", "disk")]
     if not all(_NUMBER.fullmatch(number) for number in numbers):
         return None
@@ -106,6 +111,23 @@ def held_by(record: str) -> Held | None:
 
         pool = unescape(pool)
     return Held(vcpus=vcpus, memory=memory, disk=disk, pool=pool)
+
+
+def made_by(record: str) -> Maker | None:
+    """Read who made a domain and in which attempt; None if its record does not say.
+
+    That much is read of a record of any version: whoever removes a domain goes by it.
+    """
+    said = _said(record)
+    if not _NUMBER.fullmatch(said.get("attempt", "")):
+        return None
+    return Maker(said.get("owner", ""), said.get("id", ""), int(said["attempt"]))
+
+
+def _said(record: str) -> dict[str, str]:
+    head = _HEAD.match(record)
+    found = _ATTRIBUTE.finditer(head[0]) if head else ()
+    return {match[1]: match[2] or match[3] or "" for match in found}
 
 
 _HEAD = re.compile(r"\s*<(?:\w+:)?server\s[^<>]*>")

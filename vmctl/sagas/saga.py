@@ -119,11 +119,13 @@ def run(
     *,
     check: Callable[[], None] = lambda: None,
     tell: Callable[[str, Mark], None] = lambda _step, _mark: None,
+    keep: bool = False,
 ) -> tuple[Outcome, Exception | None]:
     """Go on from what the journal says until an end, and say how and why it ended so.
 
     `check` is asked before each step forward and raises what is to be taken for its failure: an
-    interrupt, say. Past the pivot a failure stops the run, to be resumed.
+    interrupt, say. Past the pivot a failure stops the run, to be resumed; so it does before it
+    where what was done is to be kept.
     """
     fault: Exception | None = None
     while True:
@@ -156,6 +158,8 @@ def run(
                 return Outcome.STUCK, fault or error
             journal.write(step.name, failed, str(error))
             tell(step.name, failed)
+            if keep:
+                return Outcome.STUCK, fault
         else:
             journal.write(step.name, done)
             tell(step.name, done)

@@ -1,47 +1,37 @@
-"""Going on with work whose owner is gone, and paying what is owed to hosts that answer again."""
+"""Going on with work whose owner is gone, and paying what is owed to hosts that answer again.
+
+Lock, re-read, act: whoever holds the lease of an operation is the only one who goes on with it.
+Nothing is taken from memory or from the old owner's word, only from the record and the host.
+"""
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmctl.domain.operation import OperationState
+from vmctl.domain.record import ServerState
+from vmctl.errors import Busy, Conflict
+from vmctl.sagas import DELETE, SAGAS
+from vmctl.services.fanout import Ok, fanout
+from vmctl.services.recovering import Case, Recovered, Recovery
+from vmctl.services.settling import owed_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
-    from vmctl.domain.host import Host
-    from vmctl.domain.operation import Actor, Operation, OperationState
-    from vmctl.ports import Store
-    from vmctl.ports.state import Leases
-    from vmctl.sagas.work import Work, World
+    from vmctl.domain.operation import Operation
+    from vmctl.domain.record import Server
+    from vmctl.ports import Leases, Store
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """What recovering takes beside the record: the ports, who does it, and the hosts as they are.
-
-    The hosts are the inventory's, by name; `claim` is what a create's own work has.
-    """
-
-    world: World
-    actor: Actor
-    owner: str
-    hosts: Mapping[str, Host]
-    claim: Callable[[Work], None]
-    tell: Callable[[str], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
-    """How recovering one operation ended; a fault says what is still in the way."""
-
-    operation: Operation
-    state: OperationState
-    fault: Exception | None = None
+AT_ONCE = 8
+"""Operations that are recovered at the same time."""
 
 
 def orphans(store: Store, leases: Leases) -> tuple[Operation, ...]:
     """List the operations that are not over and that nobody is at work on."""
-    raise NotImplementedError
+    return tuple(one for one in store.operations(unfinished=True) if leases.is_dead(one.id))
 
 
 def resume(recovery: Recovery, operation: Operation) -> Recovered:
@@ -49,14 +39,113 @@ def resume(recovery: Recovery, operation: Operation) -> Recovered:
 
     Raises Busy, naming who is at work on it, and Conflict where it is over.
     """
-    raise NotImplementedError
+    return _recover(recovery, operation, back=False)
 
 
 def unwind(recovery: Recovery, operation: Operation) -> Recovered:
-    """Undo what an operation did; Conflict where there is no way back, as with a delete."""
-    raise NotImplementedError
+    """Undo what an operation did; Conflict where there is no way back, as with a delete.
+
+    One whose every step is done is merely finished.
+    """
+    return _recover(recovery, operation, back=True)
+
+
+def recover_all(
+    recovery: Recovery, operations: Iterable[Operation], *, back: bool = False
+) -> dict[str, Recovered | Exception]:
+    """Resume or unwind many side by side, and tell by id how each ended."""
+    act = unwind if back else resume
+    jobs = [_Job(one.id, one) for one in operations]
+    ended = fanout(lambda job: act(recovery, job.operation), jobs, AT_ONCE)
+    return {name: one.value if isinstance(one, Ok) else one.error for name, one in ended.items()}
 
 
 def pay_owed(recovery: Recovery, hosts: Collection[str]) -> tuple[Recovered, ...]:
-    """Clean these hosts of what is owed to them; those that do not answer stay owed."""
-    raise NotImplementedError
+    """Clean these hosts of what is owed to them; what is not proven gone stays owed.
+
+    What somebody else is paying just now is left to them.
+    """
+    paid = []
+    store = recovery.world.store
+    for operation in store.operations(unfinished=True):
+        if operation.server is None or operation.state is OperationState.STUCK:
+            continue
+        owing = any(one.host in hosts for one in owed_of(store, operation.server))
+        if not owing or not _is_settled(operation, store.server(operation.server)):
+            continue
+        try:
+            paid.append(_recover(recovery, operation, back=False, hosts=hosts))
+        except (Busy, Conflict):
+            continue
+    return tuple(paid)
+
+
+def _recover(
+    recovery: Recovery,
+    operation: Operation,
+    *,
+    back: bool,
+    hosts: Collection[str] | None = None,
+) -> Recovered:
+    with _adopted(recovery, operation, back=back) as case:
+        if _is_settled(case.operation, case.server):
+            return case.pay_only(hosts)
+        if case.operation.saga == DELETE.name:
+            return case.call_off() if back else case.delete()
+        return case.create(back=back)
+
+
+@contextmanager
+def _adopted(recovery: Recovery, operation: Operation, *, back: bool) -> Iterator[Case]:
+    """Have the lease of an operation and its token for the block."""
+    store = recovery.world.store
+    with ExitStack() as stack:
+        try:
+            lease = stack.enter_context(recovery.world.leases.hold(operation.id))
+        except Busy as error:
+            now = store.operation(operation.id)
+            raise Busy(
+                f"{now.owner} is at work on operation {now.id} ({now.kind})",
+                hint=f"wait for it, or stop it there: vmctl operation show {now.id}",
+            ) from error
+        found = store.operation(operation.id)
+        server = _recoverable(store, found, back=back)
+        token = store.adopt(lease, recovery.owner)
+        yield Case(recovery, token, found, server, "unwind" if back else "resume")
+
+
+def _recoverable(store: Store, operation: Operation, *, back: bool) -> Server:
+    """Find the server of an operation that can be recovered so; Conflict if it cannot be."""
+    if operation.state.over:
+        raise Conflict(f"operation {operation.id} is {operation.state} already")
+    if operation.server is None or (operation.saga, operation.version) not in SAGAS:
+        raise Conflict(
+            f"this vmctl does not know how to go on with operation {operation.id}: it is a"
+            f" {operation.saga}, version {operation.version}",
+            hint="use the vmctl that began it, or a newer one",
+        )
+    server = store.server(operation.server)
+    begun = operation.saga == DELETE.name and store.journal_of(operation.id)
+    if back and begun and not _is_settled(operation, server):
+        raise Conflict(
+            f"operation {operation.id} has begun to delete server {server.name}: there is no way"
+            " back",
+            hint=f"vmctl operation resume {operation.id}",
+        )
+    return server
+
+
+def _is_settled(operation: Operation, server: Server) -> bool:
+    """Whether it is over for its server: all that may be left is to clean up."""
+    if operation.saga == DELETE.name:
+        return server.deleted is not None
+    return server.state is not ServerState.BUILDING
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    name: str
+    operation: Operation
+
+
+__all__ = ["Recovered", "Recovery", "orphans", "pay_owed", "recover_all", "resume", "unwind"]

@@ -1,0 +1,103 @@
+"""What of an attempt is on its host, and taking it away: never anything that is another's.
+
+Volumes and filters bear the server's id alone. Where the domain of that id is another attempt's,
+they are that one's, too, and stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmctl.domain.server_record import Maker, made_by
+
+if TYPE_CHECKING:
+    from vmctl.domain.machine import Machine
+    from vmctl.sagas.work import Work
+
+
+def is_ours(work: Work, machine: Machine) -> bool:
+    """Whether a domain with the server's uuid was made by this attempt."""
+    maker = made_by(machine.record or "")
+    return maker == Maker(work.world.store.uuid(), work.build.server, work.build.number)
+
+
+def is_anothers(work: Work) -> bool:
+    """Whether the domain that bears the server's uuid there was not made by this attempt."""
+    machine = work.hypervisor.machine(work.build.server)
+    return machine is not None and not is_ours(work, machine)
+
+
+def stop_autostart(work: Work) -> None:
+    """Have the host not start the domain by itself."""
+    if not is_anothers(work):
+        work.hypervisor.ensure_autostart(work.build.server, on=False)
+
+
+def power_off(work: Work) -> None:
+    """Have the domain off."""
+    if not is_anothers(work):
+        work.hypervisor.ensure_off(work.build.server)
+
+
+def remove_seed(work: Work) -> None:
+    """Have no seed in the pool."""
+    _remove_volumes(work, {"seed"})
+
+
+def remove_disks(work: Work) -> None:
+    """Have none of the volumes but the seed in the pool."""
+    _remove_volumes(work, {one.role for one in work.build.volumes} - {"seed"})
+
+
+def remove_volumes(work: Work) -> None:
+    """Have none of the volumes in the pool."""
+    _remove_volumes(work, {one.role for one in work.build.volumes})
+
+
+def _remove_volumes(work: Work, roles: set[str]) -> None:
+    doomed = [one for one in work.build.volumes if one.role in roles]
+    if not doomed or is_anothers(work):
+        return
+    for volume in reversed(doomed):
+        work.hypervisor.remove_volume(work.build.pool, volume.name)
+
+
+def remove_network(work: Work) -> None:
+    """Have no reservation of its MACs, and none of its filters."""
+    another = any(card.filter for card in work.build.cards) and is_anothers(work)
+    for card in work.build.cards:
+        if card.reserved:
+            work.hypervisor.remove_reservation(card.source, card.mac)
+        if card.filter and not another:
+            work.hypervisor.remove_filter(card.filter)
+
+
+def remove_domain(work: Work) -> None:
+    """Have the domain not defined; only under the lease of its host."""
+    if not is_anothers(work):
+        work.hypervisor.ensure_undefined(work.build.server)
+
+
+def undefine(work: Work) -> None:
+    """Take the lease of the host and have the domain not defined: the claim is given back."""
+    with work.world.host_leases.hold(work.host):
+        remove_domain(work)
+
+
+def clear(work: Work) -> None:
+    """Have nothing of the attempt there; only under the lease of its host."""
+    stop_autostart(work)
+    power_off(work)
+    remove_volumes(work)
+    remove_network(work)
+    remove_domain(work)
+
+
+def remains(work: Work) -> tuple[str, ...]:
+    """Name what of the attempt is there still, as far as it can be seen."""
+    machine = work.hypervisor.machine(work.build.server)
+    if machine is not None and not is_ours(work, machine):
+        return ()
+    there = set(work.hypervisor.volumes(work.build.pool)) if work.build.volumes else set()
+    left = [one.name for one in work.build.volumes if one.name in there]
+    return (*([] if machine is None else [machine.name]), *left)

@@ -1,0 +1,194 @@
+"""One operation in the hands of whoever adopted it: what is to be done, and done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmctl.domain.host import Host
+from vmctl.domain.operation import Event, OperationState
+from vmctl.domain.record import AttemptState, Change
+from vmctl.errors import NotFound, VmctlError
+from vmctl.sagas import CREATE, DELETE, SAGAS
+from vmctl.sagas.saga import Outcome
+from vmctl.services.kept import work_of
+from vmctl.services.running import Ended, pay, run_attempt, run_delete, turn_back, was_kept
+from vmctl.services.settling import owed_of, settle_create, settle_delete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from vmctl.domain.operation import Actor, Operation, Token
+    from vmctl.domain.record import Attempt, Server
+    from vmctl.ports import Store
+    from vmctl.sagas.saga import Saga
+    from vmctl.sagas.work import Work, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What recovering takes beside the record: the ports, who does it, and the hosts as they are.
+
+    The hosts are the inventory's, by name; `claim` is what a create's own work has.
+    """
+
+    world: World
+    actor: Actor
+    owner: str
+    hosts: Mapping[str, Host]
+    claim: Callable[[Work], None]
+    tell: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """How recovering one operation ended; a fault says what is still in the way, or what was."""
+
+    operation: Operation
+    state: OperationState
+    fault: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One operation in the hands of whoever adopted it."""
+
+    recovery: Recovery
+    token: Token
+    operation: Operation
+    server: Server
+    how: str
+
+    def create(self, *, back: bool) -> Recovered:
+        """Go on with a create, or undo it, and settle it."""
+        current = self.current()
+        if current.state in _LIVE:
+            work = self.work(current)
+            if back:
+                turn_back(work, self.saga)
+            ended = run_attempt(work, saga=self.saga, adopted=True)
+        else:
+            # Given up, and nobody was left to say so.
+            gone = current.state is AttemptState.RELEASED
+            why = VmctlError(current.fault or "it was given up, and its owner died")
+            ended = Ended(outcome=Outcome.UNWOUND, fault=why, gone=gone)
+            work = self.work(current, must=False)
+        tried = current.number if current.state in _LIVE else None
+        fault = self.pay(except_for=tried)
+        state = settle_create(work, ended, self.recovery.actor, action=self.action)
+        return self.recovered(state, fault or (None if ended.gone else ended.fault))
+
+    def delete(self) -> Recovered:
+        """Go on with a delete and settle it."""
+        current = self.current()
+        work = self.work(current, must=current.state is not AttemptState.RELEASED)
+        ended = run_delete(work, saga=self.saga, adopted=True)
+        state = settle_delete(work, ended, self.recovery.actor, action=self.action)
+        return self.recovered(state, ended.fault)
+
+    def call_off(self) -> Recovered:
+        """End a delete that did nothing yet."""
+        return self.end(OperationState.UNWOUND, None, change=Change())
+
+    def pay_only(self, hosts: Collection[str] | None) -> Recovered:
+        """Clean up behind an operation that is over for its server."""
+        current = self.current()
+        tried, fault = None, None
+        if hosts is None and self.operation.saga == CREATE.name and current.state in _LIVE:
+            work = self.work(current, must=False)
+            if was_kept(work, self.saga):
+                work, tried = self.work(current), current.number
+                ended = run_attempt(work, saga=self.saga, adopted=True)
+                fault = None if ended.gone else ended.fault
+        fault = self.pay(hosts, except_for=tried) or fault
+        if owed_of(self.store, self.server.id):
+            return self.end(OperationState.OWED, fault)
+        alive = any(one.state in _LIVE for one in self.store.attempts(self.server.id))
+        made = alive or self.server.launched or self.operation.saga == DELETE.name
+        return self.end(OperationState.DONE if made else OperationState.UNWOUND, None)
+
+    def pay(
+        self, hosts: Collection[str] | None = None, *, except_for: int | None = None
+    ) -> Exception | None:
+        """Pay what the server's attempts owe, and give what is in the way of one."""
+        fault = None
+        for attempt in owed_of(self.store, self.server.id):
+            if attempt.number == except_for or (hosts is not None and attempt.host not in hosts):
+                continue
+            self.recovery.tell(
+                f"cleaning {attempt.host} of attempt {attempt.number} at server {self.server.name}"
+            )
+            try:
+                fault = pay(self.work(attempt)) or fault
+            except NotFound as error:
+                fault = error
+        return fault
+
+    def current(self) -> Attempt:
+        """Find the server's last attempt."""
+        attempts = self.store.attempts(self.server.id)
+        return next(one for one in attempts if one.number == self.server.attempt)
+
+    def work(self, attempt: Attempt, *, must: bool = True) -> Work:
+        """Take up the work on an attempt; its host must be known if anything is to be done."""
+        hosts = self.recovery.hosts
+        host = hosts.get(attempt.host)
+        if host is None:
+            if must:
+                raise NotFound(
+                    f"the host {attempt.host}, where server {self.server.name} was made, is not in"
+                    " the inventory",
+                    hint="write it there again; or, if it will never come back:"
+                    f" vmctl host retire {attempt.host}",
+                )
+            host = Host(name=attempt.host, address="")
+        return work_of(
+            self.recovery.world,
+            self.token,
+            self.server,
+            attempt,
+            host,
+            params=self.operation.params,
+            claim=self.recovery.claim,
+            peers=tuple(one for one in hosts.values() if one.name != attempt.host),
+            tell=self.recovery.tell,
+        )
+
+    def end(
+        self, state: OperationState, fault: Exception | None, *, change: Change | None = None
+    ) -> Recovered:
+        """End the operation where nothing becomes of its server."""
+        detail = {} if fault is None else {"fault": str(fault)}
+        event = Event(
+            actor=self.recovery.actor,
+            action=self.action,
+            result=state.value,
+            server=self.server.id,
+            host=self.operation.host,
+            detail=detail,
+        )
+        self.store.finish(self.token, state, change=change, event=event)
+        return self.recovered(state, fault)
+
+    def recovered(self, state: OperationState, fault: Exception | None) -> Recovered:
+        """Say how it ended."""
+        open_fault = None if state.over else fault
+        return Recovered(operation=self.operation, state=state, fault=open_fault)
+
+    @property
+    def store(self) -> Store:
+        """The operators' record."""
+        return self.recovery.world.store
+
+    @property
+    def saga(self) -> Saga[Work]:
+        """The workflow as it was when the operation began."""
+        return SAGAS[self.operation.saga, self.operation.version]
+
+    @property
+    def action(self) -> str:
+        """What the events call this."""
+        return f"operation-{self.how}"
+
+
+_LIVE = {AttemptState.HELD, AttemptState.BEGUN}
