@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.servers import BUILD, OWNER, SPEC
-from vmctl.adapters import probe_libvirt
+from vmctl.adapters.server_record import find_record
 from vmctl.domain.sample import RECORD_NAMESPACE
 from vmctl.domain.server_record import Held, ServerRecord, from_xml, held_by, to_xml
 
@@ -43,13 +43,13 @@ def test_nothing_that_a_user_says_gets_out_of_a_record(
     held = held_by(xml)
     assert held is not None
     assert held[:3] == (2, 512, 10240)
-    assert len(probe_libvirt._RECORD.findall(f"<metadata>\n    {xml}\n  </metadata>")) == 1
+    assert find_record(f"<metadata>\n    {xml}\n  </metadata>") == xml
 
 
 def test_the_probe_finds_exactly_the_record_among_others() -> None:
     xml = to_xml(RECORD)
 
-    assert probe_libvirt._record(["<a:x xmlns:a='urn:a'/>", f"    {xml}", "</metadata>"]) == xml
+    assert find_record(f"<a:x xmlns:a='urn:a'/>\n    {xml}\n</metadata>") == xml
 
 
 def test_a_record_without_its_namespace_is_one_too() -> None:
