@@ -8,7 +8,9 @@ VmctlError                 1    any expected failure
 │   ├── ClaimLost          1    the host has no room left, or is no longer wanted, at the last look
 │   ├── NameTaken          1    a live server bears this name
 │   ├── AddressTaken       1    the address or MAC is held by another attempt
+│   ├── KeyTaken           1    the idempotency key belongs to a create that did not fail
 │   └── Busy               1    another operation on this server, or its owner, is in the way
+├── QuotaExceeded          1    a project's servers would take more than it may
 ├── NoValidHost            10   no host passes every filter
 ├── HostError              11   a host does not answer, refuses us, or fails a command
 │   ├── HostUnreachable    11   no connection within the time limit
@@ -84,8 +86,16 @@ class AddressTaken(Conflict):
     """The address or MAC is held by another attempt."""
 
 
+class KeyTaken(Conflict):
+    """The idempotency key belongs to another create, which did not fail."""
+
+
 class Busy(Conflict):
     """Another operation on this server, or the living owner of this one, is in the way."""
+
+
+class QuotaExceeded(VmctlError):
+    """A project's servers would take more than it may."""
 
 
 class NoValidHost(VmctlError):

@@ -11,6 +11,8 @@ import pytest
 from tests.support.stores import admit
 from vmctl.adapters.migrations import MIGRATIONS
 from vmctl.adapters.store import open_store
+from vmctl.adapters.store.catalog import Catalog
+from vmctl.domain.catalog import ServerGroup
 from vmctl.domain.operation import Mark, OperationState
 from vmctl.domain.record import Change, ServerState
 from vmctl.errors import Busy
@@ -49,6 +51,33 @@ def test_twelve_processes_for_one_name(store: SqlStore, db: str) -> None:
 
 def test_twelve_processes_for_one_address(store: SqlStore, db: str) -> None:
     assert crowd("one_address", db, 12, "192.0.2.10") == {"won": 1, "AddressTaken": 11}
+    assert len(store.claims()) == len(store.servers()) == 1
+
+
+def test_twelve_processes_for_one_quota(store: SqlStore, db: str) -> None:
+    Catalog(store).set_quota("p", {"cores": 3})
+
+    assert crowd("one_project", db, 12, "p") == {"won": 3, "QuotaExceeded": 9}
+    assert len(store.claims()) == len(store.servers()) == 3
+
+
+def test_twelve_processes_for_one_key(store: SqlStore, db: str) -> None:
+    assert crowd("one_key", db, 12, "k") == {"won": 1, "KeyTaken": 11}
+    assert len(store.claims()) == len(store.servers()) == 1
+
+
+def test_twelve_processes_share_the_key_of_one_create(store: SqlStore, db: str) -> None:
+    assert crowd("one_reservation", db, 12, "k") == {"won": 12}
+    used = store.idempotent("k")
+    assert used is not None
+    assert len(used.servers) == 12
+
+
+def test_twelve_processes_for_one_place_in_a_group(store: SqlStore, db: str) -> None:
+    group = ServerGroup(id="g", name="apart", project="", policy="anti-affinity")
+    Catalog(store).add_group(group)
+
+    assert crowd("one_group", db, 12, "g") == {"won": 1, "ClaimLost": 11}
     assert len(store.claims()) == len(store.servers()) == 1
 
 

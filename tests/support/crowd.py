@@ -47,6 +47,47 @@ def one_address(store: SqlStore, number: int, word: str) -> str:
     return "won"
 
 
+def one_project(store: SqlStore, number: int, word: str) -> str:
+    """Want a server in one project, each on a host of its own."""
+    admit(
+        store, open_leases(store.location), f"web-{number}", a_wanted(f"kvm{number}"), project=word
+    )
+    return "won"
+
+
+def one_key(store: SqlStore, number: int, word: str) -> str:
+    """Want what one idempotency key makes, each on a host of its own."""
+    key = (word, "digest")
+    admit(store, open_leases(store.location), f"web-{number}", a_wanted(f"kvm{number}"), key=key)
+    return "won"
+
+
+def one_group(store: SqlStore, number: int, word: str) -> str:
+    """Want to be the only member of a group, each on a host of its own."""
+    admit(
+        store,
+        open_leases(store.location),
+        f"web-{number}",
+        a_wanted(f"kvm{number}"),
+        group=word,
+        company=lambda others: f"{others}" if others else None,
+    )
+    return "won"
+
+
+def one_reservation(store: SqlStore, number: int, word: str) -> str:
+    """Be one of the servers that one create and its idempotency key make."""
+    admit(
+        store,
+        open_leases(store.location),
+        f"web-{number}",
+        a_wanted(f"kvm{number}"),
+        key=(word, "digest"),
+        reservation="r",
+    )
+    return "won"
+
+
 def one_server(store: SqlStore, number: int, word: str) -> str:
     """Want to be the one at work on a server."""
     del number
@@ -106,7 +147,20 @@ def first_uses(store: SqlStore, number: int, word: str) -> str:
 
 DEEDS: dict[str, Callable[[SqlStore, int, str], str]] = {
     deed.__name__: deed
-    for deed in (places, one_name, one_address, one_server, recover, mixed, name_of, first_uses)
+    for deed in (
+        places,
+        one_name,
+        one_address,
+        one_project,
+        one_key,
+        one_group,
+        one_reservation,
+        one_server,
+        recover,
+        mixed,
+        name_of,
+        first_uses,
+    )
 }
 
 

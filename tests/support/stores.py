@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from tests.support import postgres as server
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.store import SqlStore, open_store
 from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
+from vmctl.domain.machine import SeenAddress
 from vmctl.domain.operation import (
     Actor,
     Event,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vmctl.domain.record import Judge
+    from vmctl.domain.record import Company, Judge
     from vmctl.ports import Leases, Store
 
 ACTOR = Actor(login="alice", sudo_user=None, client="laptop")
@@ -128,11 +129,15 @@ def admit(
     name: str = "web",
     wanted: Wanted | None = None,
     judge: Judge = anything_fits,
+    *,
+    company: Company | None = None,
+    **more: Any,
 ) -> Token:
     """Admit a server whose operation's owner is gone as soon as this returns."""
-    new = NewServer(id=str(uuid.uuid4()), name=name, spec={"flavor": {"name": "m1.tiny"}})
+    spec = {"flavor": {"name": "m1.tiny"}}
+    new = NewServer(**{"id": str(uuid.uuid4()), "name": name, "spec": spec, **more})
     with leases.hold(str(uuid.uuid4())) as lease:
-        return store.admit(lease, a_new(), new, wanted or a_wanted(), judge)
+        return store.admit(lease, a_new(), new, wanted or a_wanted(), judge, company=company)
 
 
 def begin(store: Store, leases: Leases, kind: str, server: str | None) -> Token:
@@ -191,7 +196,16 @@ def _one_server(
     spec = {"flavor": {"name": "m1.tiny", "n": turn}, "tags": [luck.random(), None, True]}
     with leases.hold(f"op-{turn}") as lease:
         try:
-            server = NewServer(id=identity, name=name, project="p", spec=spec)
+            server = NewServer(
+                id=identity,
+                name=name,
+                project="p",
+                spec=spec,
+                secrets={"user_data": "aGk="},
+                trace={"hosts": [turn]},
+                reservation=f"r-{turn % 3}",
+                key=(f"key-{turn}", "digest"),
+            )
             token = store.admit(lease, a_new(), server, wanted(1), anything_fits)
         except NameTaken:
             return
@@ -200,7 +214,16 @@ def _one_server(
         store.mark_attempt(token, 1, AttemptState.BEGUN, "it hung \0")
         store.readmit(token, wanted(2), anything_fits)
     failed = Change(state=ServerState.ERROR, fault="no disk \udcff")
-    runs = Change(state=ServerState.ACTIVE, power=Power.RUNNING, launched=True)
+    seen = (SeenAddress(mac="52:54:00:00:00:01", address="10.0.0.1", source="lease \0"),)
+    runs = Change(
+        state=ServerState.ACTIVE,
+        power=Power.RUNNING,
+        launched=True,
+        locked=luck.choice([None, "", "why \udcff"]),
+        protected=luck.choice([None, True]),
+        seen=seen,
+        boot="b",
+    )
     gone = Change(state=ServerState.DELETED, deleted=True)
     event = Event(actor=ACTOR, action="server-create", result="?", server=identity)
     match luck.randrange(5):

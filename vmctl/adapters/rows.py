@@ -44,6 +44,14 @@ def server_of(row: Row, nics: Nics) -> Server:
     )
 
 
+def seen_text(seen: Iterable[SeenAddress]) -> str:
+    """Write observed addresses as a server's row keeps them."""
+    return json.dumps(
+        [{"mac": one.mac, "address": one.address, "source": one.source} for one in seen],
+        separators=(",", ":"),
+    )
+
+
 def nics_of(nics: Iterable[Row], addresses: Iterable[Row]) -> Nics:
     """Gather network cards and their addresses, each in its order, by server and attempt."""
     held = defaultdict(list)

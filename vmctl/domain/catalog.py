@@ -140,6 +140,18 @@ class ServerGroup:
     max_server_per_host: int = 1
     members: tuple[str, ...] = ()
 
+    def misfit(self, host: str, others: Mapping[str, int]) -> str | None:
+        """Say why another member cannot be on a host, given how many are on which, if it cannot."""
+        here = others.get(host, 0)
+        if self.policy == "anti-affinity" and here >= self.max_server_per_host:
+            return (
+                f"group {self.name} has {here} on {host}, {self.max_server_per_host} allowed there"
+            )
+        elsewhere = sorted(name for name, count in others.items() if count)
+        if self.policy == "affinity" and elsewhere and not here:
+            return f"group {self.name} keeps together, and it is on {', '.join(elsewhere)}"
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:

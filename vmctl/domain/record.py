@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vmctl.domain.host_record import HostRecord
 
@@ -145,29 +145,53 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewServer:
-    """A server that is about to be admitted, every id minted and every name resolved."""
+    """A server that is about to be admitted, every id minted and every name resolved.
+
+    Its secrets are wiped when the operation that admits it ends.
+    """
 
     id: str
     name: str
     project: str = ""
     spec: Mapping[str, object] = field(default_factory=dict)
+    group: str | None = None  # the id of the server group that it joins
+    secrets: Mapping[str, object] | None = field(default=None, repr=False)
+    trace: Mapping[str, object] | None = None  # why its host was chosen
+    reservation: str | None = None
+    key: tuple[str, str] | None = None  # an idempotency key, and the digest of the request
+
+
+Clearable = Literal["fault", "host", "locked", "boot"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What becomes of a server; None leaves a thing as it is, and no task outlives a change."""
+    """What becomes of a server; None leaves a thing as it is, and no task outlives a change.
+
+    What is to be nothing afterwards is named in `clear`; `launched` and `deleted` set a time that
+    was not set before.
+    """
 
     state: ServerState | None = None
     task: str | None = None
     power: Power | None = None
     host: str | None = None
     fault: str | None = None
+    spec: Mapping[str, object] | None = None
+    locked: str | None = None
+    protected: bool | None = None
+    seen: tuple[SeenAddress, ...] | None = None
+    boot: str | None = None
     launched: bool = False
     deleted: bool = False
+    clear: tuple[Clearable, ...] = ()
 
 
 Judge = Callable[[HostRecord, tuple[Claim, ...]], str | None]
 """Says why a host cannot take what is wanted, given its record and all its live claims."""
+
+Company = Callable[[Mapping[str, int]], str | None]
+"""Says why a server cannot join its group, given how many other members hold room on which host."""
 
 
 def address_scope(network: str, host: str | None = None) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
+    from vmctl.domain.kept import KeyUse, PlacementTrace
     from vmctl.domain.operation import (
         Actor,
         Event,
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
         AttemptState,
         Change,
         Claim,
+        Company,
         Judge,
         NewServer,
+        Nic,
         Server,
         ServerState,
         Wanted,
@@ -82,16 +85,40 @@ class Store(Protocol):
         wanted: Wanted,
         judge: Judge,
         *,
+        company: Company | None = None,
         event: Event | None = None,
     ) -> Token:
         """Write a server, its first attempt with claim and addresses, and its operation.
 
-        Judges the host's live claims once more in the same transaction. Raises ClaimLost,
-        NameTaken or AddressTaken, and then nothing was written.
+        Judges the host's live claims, the company in its group and its project's quota once more
+        in the same transaction. Raises ClaimLost, NameTaken, AddressTaken, KeyTaken or
+        QuotaExceeded, and then nothing was written.
         """
 
-    def readmit(self, token: Token, wanted: Wanted, judge: Judge) -> int:
-        """Give the attempt up, its cleanup owed, for the next one, and return that one's number."""
+    def admit_failed(self, server: NewServer, fault: str, *, event: Event | None = None) -> None:
+        """Write a server that no host was found for: in ERROR, without attempt or operation."""
+
+    def readmit(
+        self, token: Token, wanted: Wanted, judge: Judge, *, company: Company | None = None
+    ) -> int:
+        """Give the attempt up for the next one, and return that one's number.
+
+        Its cleanup is owed from then on, unless it was released before.
+        """
+
+    def readdress(
+        self, token: Token, number: int, nics: Sequence[Nic], plan: Mapping[str, object]
+    ) -> None:
+        """Give an attempt other addresses for those it holds, and the plan that goes with them.
+
+        Raises AddressTaken, and then it holds what it held.
+        """
+
+    def secrets_of(self, token: Token) -> Mapping[str, Any]:
+        """Read what the operation must know and nobody may read after its end."""
+
+    def amend(self, token: Token, params: Mapping[str, object]) -> None:
+        """Write the operation's parameters anew."""
 
     def begin(
         self,
@@ -134,7 +161,13 @@ class Store(Protocol):
         fault: str | None = None,
         event: Event | None = None,
     ) -> None:
-        """End an operation, or leave it stuck or owed; release the attempts proven gone."""
+        """End an operation, or leave it stuck or owed; release the attempts proven gone.
+
+        Its secrets are wiped, except while it is stuck.
+        """
+
+    def save_placement(self, server: str, trace: Mapping[str, object]) -> None:
+        """Keep why a server was placed where it is, instead of what was kept before."""
 
     # Reading
 
@@ -158,6 +191,12 @@ class Store(Protocol):
 
     def claims(self, host: str = "") -> tuple[Claim, ...]:
         """List all live claims, or one host's."""
+
+    def placement_of(self, server: str) -> PlacementTrace | None:
+        """Read why a server was placed where it is, by its id."""
+
+    def idempotent(self, key: str) -> KeyUse | None:
+        """Say what an idempotency key was used for, if it was."""
 
     def addresses(self, scope: str) -> frozenset[str]:
         """Say which addresses are held within a scope."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmctl.adapters.location import PostgresUrl, parse_location
 from vmctl.adapters.migrations import MIGRATIONS
@@ -14,17 +14,18 @@ from vmctl.adapters.store import (
     engine,
     events,
     hosts,
+    kept,
     operations,
     servers,
     versions,
 )
 from vmctl.adapters.store.readings import Readings
-from vmctl.domain.operation import Event
+from vmctl.domain.operation import Event, OperationState
 from vmctl.domain.record import AttemptState
 from vmctl.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from vmctl.adapters.location import Location
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
         JournalEntry,
         Mark,
         NewOperation,
-        OperationState,
         Token,
     )
     from vmctl.domain.record import (
         Change,
+        Company,
         Judge,
         NewServer,
+        Nic,
         ServerState,
         Wanted,
     )
@@ -110,20 +112,50 @@ class SqlStore(Readings):
         wanted: Wanted,
         judge: Judge,
         *,
+        company: Company | None = None,
         event: Event | None = None,
     ) -> Token:
         """Write a server with its first attempt and operation, or raise and write nothing."""
         lease.check()
         new = replace(new, server=server.id, host=wanted.host)
         with self.writing() as tx:
-            token = admission.admit(tx, lease.operation, new, server, wanted=wanted, judge=judge)
+            token = admission.admit(
+                tx, lease.operation, new, server, wanted=wanted, judge=judge, company=company
+            )
             _tell(tx, event, token)
         return token
 
-    def readmit(self, token: Token, wanted: Wanted, judge: Judge) -> int:
+    def admit_failed(self, server: NewServer, fault: str, *, event: Event | None = None) -> None:
+        """Write a server that no host was found for, in ERROR and without an attempt."""
+        with self.writing() as tx:
+            admission.admit_failed(tx, server, fault)
+            if event is not None:
+                events.record(tx, event)
+
+    def readmit(
+        self, token: Token, wanted: Wanted, judge: Judge, *, company: Company | None = None
+    ) -> int:
         """Give the attempt up, its cleanup owed, for the next one, and return its number."""
         with self.writing() as tx:
-            return admission.readmit(tx, token, wanted, judge)
+            return admission.readmit(tx, token, wanted, judge, company)
+
+    def readdress(
+        self, token: Token, number: int, nics: Sequence[Nic], plan: Mapping[str, object]
+    ) -> None:
+        """Give an attempt other addresses, and the plan that goes with them."""
+        with self.writing() as tx:
+            admission.readdress(tx, token, number, nics, plan)
+
+    def secrets_of(self, token: Token) -> Mapping[str, Any]:
+        """Read the operation's secrets; there are none after its end."""
+        with self.writing() as tx:
+            operations.fenced(tx, token)
+            return kept.secrets_of(tx, token)
+
+    def amend(self, token: Token, params: Mapping[str, object]) -> None:
+        """Write the operation's parameters anew."""
+        with self.writing() as tx:
+            operations.amend(tx, token, params)
 
     def begin(
         self,
@@ -181,7 +213,14 @@ class SqlStore(Readings):
                 servers.change(tx, server, change)
             for number in release:
                 admission.mark(tx, server, number, AttemptState.RELEASED, None)
+            if state.over or state is OperationState.OWED:
+                kept.wipe_secrets(tx, token.operation)
             _tell(tx, event, token)
+
+    def save_placement(self, server: str, trace: Mapping[str, object]) -> None:
+        """Keep why a server was placed where it is."""
+        with self.writing() as tx:
+            kept.save_placement(tx, server, trace)
 
     # Hosts and events
 

@@ -5,20 +5,43 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 
 from vmctl.adapters.host_rows import as_json
-from vmctl.adapters.schema import addresses, attempts, claims, hosts, nics, operations, servers
+from vmctl.adapters.schema import (
+    addresses,
+    attempts,
+    claims,
+    group_members,
+    hosts,
+    nics,
+    operations,
+    quotas,
+    server_groups,
+    servers,
+)
+from vmctl.adapters.store.catalog import quota_at
 from vmctl.adapters.store.hosts import ensure, host_at
+from vmctl.adapters.store.kept import refuse_key, save_placement, save_secrets, take_key
 from vmctl.adapters.store.operations import IN_THE_WAY, enter, fenced
 from vmctl.adapters.store.servers import claims_on
 from vmctl.domain.record import AttemptState, Power, ServerState
-from vmctl.errors import AddressTaken, ClaimLost, NameTaken
+from vmctl.domain.request import FlavorSpec
+from vmctl.errors import (
+    AddressTaken,
+    ClaimLost,
+    Conflict,
+    NameTaken,
+    NotFound,
+    QuotaExceeded,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from vmctl.adapters.store.engine import Tx
     from vmctl.domain.operation import NewOperation, Token
-    from vmctl.domain.record import Judge, NewServer, Wanted
+    from vmctl.domain.record import Company, Judge, NewServer, Nic, Wanted
 
 
 def admit(
@@ -29,42 +52,72 @@ def admit(
     *,
     wanted: Wanted,
     judge: Judge,
+    company: Company | None = None,
 ) -> Token:
     """Write a server, its first attempt and its operation, if all of it can be had."""
     _give_room(tx, wanted, judge)
+    refuse_key(tx, server)
     _give_name(tx, server.name)
-    tx.connection.execute(
-        servers.insert().values(
-            id=server.id,
-            name=server.name,
-            project=server.project,
-            host=wanted.host,
-            attempt=1,
-            state=ServerState.BUILDING,
-            task="scheduling",
-            power=Power.NOSTATE,
-            spec=as_json(server.spec),
-            created=tx.now,
-            updated=tx.now,
-            protected=False,
-            seen="[]",
-        )
+    _give_place(tx, server.group, server.id, company)
+    _give_quota(tx, server.project, wanted)
+    _insert(
+        tx,
+        server,
+        host=wanted.host,
+        attempt=1,
+        state=ServerState.BUILDING,
+        task="scheduling",
+        power=Power.NOSTATE,
     )
     _attempt(tx, server.id, 1, wanted)
-    return enter(tx, operation, new)
+    token = enter(tx, operation, new)
+    if server.secrets:
+        save_secrets(tx, operation, server.secrets)
+    return token
 
 
-def readmit(tx: Tx, token: Token, wanted: Wanted, judge: Judge) -> int:
+def admit_failed(tx: Tx, server: NewServer, fault: str) -> None:
+    """Write a server that no host was found for, so that it can be asked why."""
+    refuse_key(tx, server)
+    _give_name(tx, server.name)
+    _insert(tx, server, attempt=0, state=ServerState.ERROR, power=Power.NOSTATE, fault=fault)
+
+
+def readmit(
+    tx: Tx, token: Token, wanted: Wanted, judge: Judge, company: Company | None = None
+) -> int:
     """Owe the present attempt its cleanup and hold the next one's room and addresses."""
     server = fenced(tx, token)
     query = select(servers.c.attempt).where(servers.c.id == server)
     present = tx.connection.execute(query).scalar_one()
     _give_room(tx, wanted, judge)
-    mark(tx, server, present, AttemptState.OWED, None)
+    joined = select(group_members.c.server_group).where(group_members.c.server == server)
+    _give_place(tx, tx.connection.execute(joined).scalar(), server, company)
+    which = (attempts.c.server == server) & (attempts.c.number == present)
+    state = tx.connection.execute(select(attempts.c.state).where(which)).scalar_one()
+    if state != AttemptState.RELEASED:
+        mark(tx, server, present, AttemptState.OWED, None)
     values = {"attempt": present + 1, "host": wanted.host, "updated": tx.now}
     tx.connection.execute(update(servers).where(servers.c.id == server).values(values))
     _attempt(tx, server, present + 1, wanted)
     return int(present) + 1
+
+
+def readdress(
+    tx: Tx, token: Token, number: int, cards: Sequence[Nic], plan: Mapping[str, object]
+) -> None:
+    """Give an attempt other addresses for those that it holds, and a plan that goes with them."""
+    server = fenced(tx, token)
+    which = (attempts.c.server == server) & (attempts.c.number == number)
+    state = tx.connection.execute(select(attempts.c.state).where(which)).scalar()
+    if state is None or state == AttemptState.RELEASED:
+        raise Conflict(f"attempt {number} of the server holds no addresses any more")
+    for table in (addresses, nics):
+        held = (table.c.server == server) & (table.c.number == number)
+        tx.connection.execute(delete(table).where(held))
+    hold(tx, server, number, cards)
+    values = {"plan": as_json(plan), "updated": tx.now}
+    tx.connection.execute(update(attempts).where(which).values(values))
 
 
 def mark(tx: Tx, server: str | None, number: int, state: AttemptState, fault: str | None) -> None:
@@ -112,6 +165,63 @@ def _give_name(tx: Tx, name: str) -> None:
     )
 
 
+def _give_place(tx: Tx, group: str | None, server: str | None, company: Company | None) -> None:
+    if group is None:
+        return
+    lock = select(server_groups.c.id).where(server_groups.c.id == group).with_for_update()
+    if tx.connection.execute(lock).first() is None:
+        raise NotFound(
+            f"the server group {group} is not there any more", hint="vmctl server group list"
+        )
+    if company is None:
+        return
+    others = group_members.join(servers, servers.c.id == group_members.c.server)
+    query = (
+        select(claims.c.host, func.count(claims.c.server.distinct()).label("held"))
+        .select_from(others.join(claims, claims.c.server == servers.c.id))
+        .where(group_members.c.server_group == group, servers.c.deleted.is_(None))
+        .where(servers.c.id != server)
+        .group_by(claims.c.host)
+    )
+    reason = company({row.host: row.held for row in tx.connection.execute(query)})
+    if reason is not None:
+        raise ClaimLost(f"the server cannot join its group there: {reason}")
+
+
+def _give_quota(tx: Tx, project: str, wanted: Wanted) -> None:
+    lock = select(quotas.c.resource).where(quotas.c.project == project)
+    # Of two PostgreSQL transactions, the later one waits here and then counts what was taken.
+    if not tx.connection.execute(lock.order_by(quotas.c.resource).with_for_update()).all():
+        return
+    size = FlavorSpec(vcpus=wanted.vcpus, memory=wanted.memory)
+    excess = quota_at(tx, project).excess(size)
+    if excess is not None:
+        raise QuotaExceeded(excess, hint=f"vmctl quota show {project}".rstrip())
+
+
+def _insert(tx: Tx, server: NewServer, **values: object) -> None:
+    tx.connection.execute(
+        servers.insert().values(
+            id=server.id,
+            name=server.name,
+            project=server.project,
+            spec=as_json(server.spec),
+            reservation=server.reservation,
+            created=tx.now,
+            updated=tx.now,
+            protected=False,
+            seen="[]",
+            **values,
+        )
+    )
+    if server.group is not None:
+        joined = group_members.insert().values(server=server.id, server_group=server.group)
+        tx.connection.execute(joined)
+    if server.trace is not None:
+        save_placement(tx, server.id, server.trace)
+    take_key(tx, server)
+
+
 def _attempt(tx: Tx, server: str | None, number: int, wanted: Wanted) -> None:
     execute = tx.connection.execute
     key = {"server": server, "number": number}
@@ -136,8 +246,15 @@ def _attempt(tx: Tx, server: str | None, number: int, wanted: Wanted) -> None:
             created=tx.now,
         )
     )
+    hold(tx, server, number, wanted.nics)
+
+
+def hold(tx: Tx, server: str | None, number: int, wanted: Sequence[Nic]) -> None:
+    """Hold an attempt's MACs and addresses; AddressTaken if another one does."""
+    execute = tx.connection.execute
+    key = {"server": server, "number": number}
     # In one order everywhere, so that two PostgreSQL transactions never wait for each other.
-    cards = sorted((nic.mac.lower(), position, nic) for position, nic in enumerate(wanted.nics))
+    cards = sorted((nic.mac.lower(), position, nic) for position, nic in enumerate(wanted))
     for mac, position, nic in cards:
         if execute(select(nics.c.server).where(nics.c.mac == mac)).first():
             raise AddressTaken(f"the MAC {mac} is held by another server")
@@ -145,7 +262,7 @@ def _attempt(tx: Tx, server: str | None, number: int, wanted: Wanted) -> None:
         execute(nics.insert().values(**card, mac=mac))
     held = sorted(
         (nic.scope, str(ip_address(address)), position, place)
-        for position, nic in enumerate(wanted.nics)
+        for position, nic in enumerate(wanted)
         for place, address in enumerate(nic.addresses)
     )
     for scope, address, position, place in held:

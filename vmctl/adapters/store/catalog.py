@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.schema import (
@@ -191,13 +192,7 @@ class Catalog:
     def quota(self, project: str) -> Quota:
         """Say what a project may take, and what its servers take."""
         with self._store.reading() as tx:
-            set_ones = rows(tx, select(quotas).where(quotas.c.project == project))
-            limits = {row["resource"]: row["most"] for row in set_ones}
-            return Quota(
-                project=project,
-                limits={name: limits.get(name, UNLIMITED) for name in QUOTAS},
-                used=_used(tx, project),
-            )
+            return quota_at(tx, project)
 
     def set_quota(self, project: str, limits: Mapping[str, int], *, force: bool = False) -> None:
         """Limit what a project may take; below what it takes already only by force."""
@@ -210,11 +205,7 @@ class Catalog:
                         f"used {used[name]}",
                         hint="--force sets it all the same: nothing more fits then",
                     )
-                this = and_(quotas.c.project == project, quotas.c.resource == name)
-                tx.connection.execute(delete(quotas).where(this))
-                if most != UNLIMITED:
-                    row = {"project": project, "resource": name, "most": most}
-                    tx.connection.execute(quotas.insert().values(row))
+                _limit(tx, project, name, most)
 
 
 _GROUP = ("id", "name", "project", "policy", "max_server_per_host")
@@ -254,6 +245,30 @@ def groups_at(tx: Tx) -> tuple[ServerGroup, ...]:
         for row in rows(tx, select(server_groups))
     )
     return tuple(sorted(found, key=lambda one: one.name))
+
+
+def quota_at(tx: Tx, project: str) -> Quota:
+    """Say what a project may take, and what its servers take."""
+    set_ones = rows(tx, select(quotas).where(quotas.c.project == project))
+    limits = {row["resource"]: row["most"] for row in set_ones}
+    return Quota(
+        project=project,
+        limits={name: limits.get(name, UNLIMITED) for name in QUOTAS},
+        used=_used(tx, project),
+    )
+
+
+def _limit(tx: Tx, project: str, name: str, most: int) -> None:
+    if most == UNLIMITED:
+        this = and_(quotas.c.project == project, quotas.c.resource == name)
+        tx.connection.execute(delete(quotas).where(this))
+        return
+    insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
+    new = insert(quotas).values(project=project, resource=name, most=most)
+    # Never deleted and made anew: whoever waits to admit a server waits for this very row.
+    tx.connection.execute(
+        new.on_conflict_do_update(index_elements=["project", "resource"], set_={"most": most})
+    )
 
 
 def _used(tx: Tx, project: str) -> dict[str, int]:

@@ -87,6 +87,8 @@ def _sqlite(location: SqliteFile, busy: float) -> Engine:
         del record
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        # What a create had to know and nobody may read afterwards is overwritten, not only freed.
+        connection.execute("PRAGMA secure_delete = ON")
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             # Of several that switch at once, SQLite would fail all but one without a wait.
             with folder_lock(path.parent, busy):

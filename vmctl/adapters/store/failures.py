@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from vmctl.errors import AddressTaken, Busy, Conflict, NameTaken, StateError
+from vmctl.errors import AddressTaken, Busy, Conflict, KeyTaken, NameTaken, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,6 +67,7 @@ _TAKEN: Mapping[str, tuple[type[Conflict], str]] = {
     "images.name": (NameTaken, "an image of this name is there already"),
     "images.id": (Conflict, "an image with this id is there already"),
     "server_groups.name": (NameTaken, "a server group of this name is there already"),
+    "idempotency.key": (KeyTaken, "a create with this idempotency key has just begun"),
     "keypairs.name": (NameTaken, "a keypair of this name is there already"),
     "security_groups.name": (NameTaken, "a security group of this name is there already"),
     "security_groups.id": (Conflict, "a security group with this id is there already"),
@@ -81,6 +82,7 @@ _TAKEN_BY_CONSTRAINT = {
     "images_name": "images.name",
     "images_pkey": "images.id",
     "server_groups_name": "server_groups.name",
+    "idempotency_pkey": "idempotency.key",
     "keypairs_pkey": "keypairs.name",
     "security_groups_name": "security_groups.name",
     "security_groups_pkey": "security_groups.id",

@@ -21,7 +21,7 @@ from vmctl.domain.operation import (
 from vmctl.errors import Busy, Conflict, NotFound, OwnershipLost
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from vmctl.adapters.store.engine import Tx
     from vmctl.domain.record import ServerState
@@ -151,6 +151,11 @@ def finish(tx: Tx, token: Token, state: OperationState, fault: str | None) -> st
     if fault is not None:
         values["fault"] = fault
     return fenced(tx, token, **values)
+
+
+def amend(tx: Tx, token: Token, params: Mapping[str, object]) -> None:
+    """Write an operation's parameters anew, as its owner."""
+    fenced(tx, token, params=as_json(params))
 
 
 def find(tx: Tx, word: str) -> Operation:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmctl.adapters.store import events, hosts, operations, servers
+from vmctl.adapters.store import events, hosts, kept, operations, servers
 from vmctl.adapters.store.database import Database
 
 if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.kept import KeyUse, PlacementTrace
     from vmctl.domain.operation import Event, JournalEntry, Operation
     from vmctl.domain.record import Attempt, Claim, Server
 
@@ -50,6 +51,16 @@ class Readings(Database):
         """List all live claims, or one host's."""
         with self.reading() as tx:
             return servers.claims_on(tx, host)
+
+    def placement_of(self, server: str) -> PlacementTrace | None:
+        """Read why a server was placed where it is."""
+        with self.reading() as tx:
+            return kept.placement_of(tx, server)
+
+    def idempotent(self, key: str) -> KeyUse | None:
+        """Say what an idempotency key was used for."""
+        with self.reading() as tx:
+            return kept.key_use(tx, key)
 
     def addresses(self, scope: str) -> frozenset[str]:
         """Say which addresses are held within a scope."""

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, func, or_, select, update
 
-from vmctl.adapters.rows import attempts_of, by_name, claim_of, nics_of, server_of, the_one
+from vmctl.adapters.host_rows import as_json
+from vmctl.adapters.rows import (
+    attempts_of,
+    by_name,
+    claim_of,
+    nics_of,
+    seen_text,
+    server_of,
+    the_one,
+)
 from vmctl.adapters.schema import addresses, attempts, claims, nics, servers
 
 if TYPE_CHECKING:
@@ -26,10 +35,17 @@ def rows(tx: Tx, query: Select[Any]) -> list[Mapping[str, Any]]:
 
 def listing(tx: Tx, *, deleted: bool) -> tuple[Server, ...]:
     """List servers by name, those that were deleted only on request."""
+    return listing_of(tx, None if deleted else servers.c.deleted.is_(None))
+
+
+def listing_of(tx: Tx, which: ColumnElement[bool] | None) -> tuple[Server, ...]:
+    """List the servers that a condition chooses, or all there ever were, by name."""
     query = select(servers)
-    if not deleted:
-        query = query.where(servers.c.deleted.is_(None))
-    cards = _nics(tx)
+    if which is None:
+        cards = _nics(tx)
+    else:
+        query = query.where(which)
+        cards = _nics(tx, nics.c.server.in_(select(servers.c.id).where(which)))
     return by_name(server_of(row, cards) for row in rows(tx, query))
 
 
@@ -68,10 +84,17 @@ def addresses_in(tx: Tx, scope: str) -> frozenset[str]:
 def change(tx: Tx, server: str | None, change: Change) -> None:
     """Change what the record says of a server; what a change leaves None stays."""
     values: dict[str, Any] = {"task": change.task, "updated": tx.now}
-    for name in ("state", "power", "host", "fault"):
+    for name in ("state", "power", "host", "fault", "locked", "protected", "boot"):
         value = getattr(change, name)
         if value is not None:
             values[name] = value
+    values.update(dict.fromkeys(change.clear))
+    if change.spec is not None:
+        values["spec"] = as_json(change.spec)
+    if change.seen is not None:
+        values["seen"] = seen_text(change.seen)
+    if change.seen is not None or change.power is not None:
+        values["seen_at"] = tx.now
     if change.launched:
         values["launched"] = func.coalesce(servers.c.launched, tx.now)
     if change.deleted:
