@@ -85,6 +85,29 @@ def entry(
     return words, files
 
 
+def piped(
+    route: Route,
+    folder: str,
+    line: str,
+    *,
+    limit: float,
+    pinned: Key | None,
+    quick: tuple[str, ...],
+) -> tuple[list[str], Mapping[str, tuple[str, int]]]:
+    """Return the words that run a line on a host with nothing between its pipes and ours.
+
+    Of the ciphers that ssh would offer anyhow, the `quick` ones are offered first.
+    """
+    files: dict[str, tuple[str, int]] = {}
+    own, through = _way(route, folder, limit, pinned, files)
+    words = _words(_FIXED, route.target, limit, through, own)
+    first = [one for one in quick if one in route.target.ciphers]
+    if first:
+        rest = [one for one in route.target.ciphers if one not in first]
+        words += ["-o", f"Ciphers={','.join([*first, *rest])}"]
+    return [*words, "-T", "-e", "none", "--", route.target.alias, line], files
+
+
 def _way(
     route: Route,
     folder: str,

@@ -52,6 +52,8 @@ class Hop:
     proxy_command: str | None = None
     bind_address: str | None = None
     family: str = "any"
+    ciphers: tuple[str, ...] = ()
+    """Those that may be used, the most wanted first; none where ssh did not say."""
 
     @property
     def key_name(self) -> str:
@@ -242,6 +244,7 @@ def hop_of(
         proxy_command=None if command is None else _percent(command, tokens),
         bind_address=one("bindaddress") or None,
         family=one("addressfamily", "any"),
+        ciphers=tuple(filter(None, one("ciphers").split(","))),
     )
 
 
