@@ -8,10 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from vmctl.adapters.base_images import HostBaseImages
+    from vmctl.adapters.base_prune import BasePruner
     from vmctl.adapters.hostkeys import Key
+    from vmctl.adapters.kept_images import KeptImages, Progress
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.adapters.location import Location
     from vmctl.adapters.render import TemplateRenderer
@@ -20,12 +23,16 @@ if TYPE_CHECKING:
     from vmctl.adapters.store.catalog import Catalog
     from vmctl.adapters.trust import Seen
     from vmctl.config import Config
+    from vmctl.domain.catalog import Image
     from vmctl.domain.fleet_record import FleetRecord
     from vmctl.domain.host import Host
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
     from vmctl.ports import Examiner, Hypervisors, Prober
+
+URLS_AT_ONCE = 2
+"""So many hosts fetch one URL at a time; the others take it from them."""
 
 
 class App:
@@ -198,6 +205,64 @@ class App:
         from vmctl.adapters.examiner import ShellExaminer
 
         return ShellExaminer(self.shells, self.libvirts)
+
+    @cached_property
+    def kept_images(self) -> KeptImages:
+        """The bytes of images, beside the database where that is a file."""
+        from vmctl.adapters.kept_images import KeptImages
+        from vmctl.adapters.location import SqliteFile
+
+        location = self.location
+        if isinstance(location, SqliteFile):
+            return KeptImages(f"{location.path.resolve().parent}/images")
+        return KeptImages(f"{self.config.state_folder}/images")
+
+    @cached_property
+    def base_images(self) -> HostBaseImages:
+        """Whoever brings base images to the hosts."""
+        from vmctl.adapters.base_images import HostBaseImages
+        from vmctl.adapters.pipes import HostPipes
+        from vmctl.adapters.turns import Turns
+
+        folder = self.config.cache_folder
+        return HostBaseImages(
+            self.shells,
+            self.libvirts,
+            HostPipes(self.shells, folder),
+            self.kept_images,
+            Turns(f"{folder}/turns", places=URLS_AT_ONCE),
+        )
+
+    def holders(self, digest: str, *, among: Iterable[Host] = ()) -> list[Host]:
+        """Give the hosts that may have a base image: by their last samples, and those named."""
+        from vmctl.domain.sample import BASE_IMAGE_PREFIX
+
+        name = f"{BASE_IMAGE_PREFIX}{digest}"
+        records, _ = self.on_record()
+        seen = {host for host, record in records.items() if name in (record.kept or "")}
+        seen |= {host.name for host in among}
+        return [host for host in self.inventory.hosts.values() if host.name in seen]
+
+    def save_image(self, image: Image, file: Path, progress: Progress) -> None:
+        """Write an image's bytes into a file, from wherever they are."""
+        from vmctl.adapters.image_save import save
+
+        save(
+            image,
+            file,
+            kept=self.kept_images,
+            bases=self.base_images,
+            hosts=lambda: tuple(self.inventory.hosts.values()),
+            progress=progress,
+        )
+
+    @cached_property
+    def base_pruner(self) -> BasePruner:
+        """Whoever takes base images away again."""
+        from vmctl.adapters.base_prune import BasePruner
+        from vmctl.adapters.host_lease import FlockLeases
+
+        return BasePruner(self.shells, self.libvirts, FlockLeases(self.shells))
 
     def look_at_keys(self, host: Host) -> Seen:
         """Look at the keys that a host shows, or a jump host on the way to it."""

@@ -20,7 +20,7 @@ from vmctl.adapters.libvirt_errors import libvirt_errors
 from vmctl.adapters.pipes import pump
 from vmctl.domain.build import READY_SUFFIX, base_name
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
-from vmctl.errors import HostError, NotFound, RemoteFailed, VmctlError
+from vmctl.errors import HostError, NotFound, RemoteFailed, RemoteTimedOut, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +94,27 @@ class HostBaseImages:
         # One of this process's threads is enough; the others find what it has brought.
         with alone:
             return self._have(host, pool, image, peers, tell)
+
+    def download(
+        self, digest: str, hosts: tuple[Host, ...], sink: int, progress: Callable[[int], None]
+    ) -> Host | None:
+        """Write a base image that one of these hosts has into a file; None if none has it."""
+        name = BASE_IMAGE_PREFIX + digest
+        holder = self._holder(list(hosts), name)
+        if holder is None:
+            return None
+        host, pool = holder
+        with self._pipes.open(host, download_script(pool, name)) as pipe:
+            try:
+                pump(pipe.stdout.fileno(), sink, progress)
+            except TimeoutError:
+                raise RemoteTimedOut(
+                    host.name, f"{host.name}: no byte has come for a minute", reason="timeout"
+                ) from None
+            code, said = pipe.end()
+        if code != 0:
+            raise RemoteFailed(host.name, f"{host.name}: reading {name}: {said or _BROKEN}")
+        return host
 
     def _have(
         self,

@@ -22,22 +22,25 @@ class Turns:
     @contextmanager
     def attempt(self, what: str) -> Iterator[bool]:
         """Take a turn at a thing for the block if one is free, and say whether it was."""
-        handle = self._take(what)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        places = (self._folder / f"{what}.{place}" for place in range(self._places))
+        path, handle = next(filter(None, map(_take, places)), (None, -1))
         try:
-            yield handle is not None
+            yield path is not None
         finally:
-            if handle is not None:
+            if path is not None:
+                # While it is still locked: whoever opened it before sees that it is gone.
+                path.unlink(missing_ok=True)
                 os.close(handle)
 
-    def _take(self, what: str) -> int | None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for place in range(self._places):
-            path = self._folder / f"{what}.{place}"
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                continue
-            return handle
-        return None
+
+def _take(path: Path) -> tuple[Path, int] | None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.stat().st_ino == os.fstat(handle).st_ino:
+            return path, handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(handle)
+    return None

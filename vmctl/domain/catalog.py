@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vmctl.domain.request import FlavorSpec, ImageSpec
+from vmctl.domain.spec import ImageUse
 from vmctl.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -80,6 +81,22 @@ class Image:
     def spec(self) -> ImageSpec:
         """The image as a request carries it."""
         return ImageSpec(id=self.checksum or self.id, name=self.name, properties=self.properties)
+
+    @property
+    def use(self) -> ImageUse | None:
+        """The image as a server carries it; None for one that has no bytes."""
+        if self.checksum is None or self.format is None or not self.size or not self.virtual_size:
+            return None
+        return ImageUse(
+            id=self.id,
+            name=self.name,
+            digest=self.checksum,
+            format=self.format,
+            size=self.size,
+            virtual_size=self.virtual_size,
+            url=self.url,
+            properties=dict(self.properties),
+        )
 
     def misfit(self, flavor: Flavor) -> str | None:
         """Say why a server of this flavor is too small for it, if it is."""
