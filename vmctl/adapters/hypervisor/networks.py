@@ -64,6 +64,10 @@ class Promise:
         """Whether it is for that card: by IPv4, its MAC is named, by IPv6, a DUID made of it."""
         return (self.mac or "").lower() == mac or (self.id or "").lower() == duid(mac)
 
+    def replaces(self, old: Promise) -> bool:
+        """Whether libvirt takes this for that one changed: it tells them by their MAC alone."""
+        return self.mac is not None and (self.mac, self.index) == (old.mac, old.index)
+
 
 def ensure_reservation(
     link: Link, network: str, *, mac: str, addresses: tuple[str, ...], name: str
@@ -201,18 +205,16 @@ class _Definition:
         For every single change of what runs, libvirt writes all its packet filters anew, which
         takes longer than all else here: so one is changed rather than deleted and added.
         """
-        old = [one for one in self.promises if one.is_for(mac) and one not in wanted]
-        for new in wanted:
-            if new in self.promises:
-                continue
-            same = next((one for one in old if one.mac and one.mac == new.mac), None)
-            if same is not None and same.index == new.index:
-                old.remove(same)
-                self._update("changing", libvirt.VIR_NETWORK_UPDATE_COMMAND_MODIFY, new)
-            else:
+        added = [one for one in wanted if one not in self.promises]
+        changed = [one for one in added if any(one.replaces(old) for old in self.promises)]
+        for old in self.promises:
+            if old.is_for(mac) and old not in wanted and not any(n.replaces(old) for n in changed):
+                self._update("removing", libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, old)
+        for new in changed:
+            self._update("changing", libvirt.VIR_NETWORK_UPDATE_COMMAND_MODIFY, new)
+        for new in added:
+            if new not in changed:
                 self._update("adding", libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, new)
-        for one in old:
-            self._update("removing", libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, one)
 
     def _update(self, doing: str, command: int, promise: Promise) -> None:
         section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST

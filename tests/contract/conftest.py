@@ -1,0 +1,55 @@
+"""The grounds on which each contract holds: a real host for each kind of login."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.ground import Ground
+from tests.contract.lab_ground import lab_ground
+from tests.lab.conftest import shared_lab
+from tests.lab.reach import EVERY_LOGIN, operator
+
+__all__ = ["shared_lab"]
+
+GROUNDS = [*(pytest.param(name, marks=pytest.mark.lab) for name in EVERY_LOGIN)]
+"""Each ground by its name; one that is no host of the lab has a branch in `ground` too."""
+
+
+@pytest.fixture(scope="package", params=GROUNDS)
+def ground(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    """A host, or what stands for one."""
+    folder: Path = tmp_path_factory.mktemp("operator")
+    lab = request.getfixturevalue("shared_lab")
+    with operator(lab, folder) as reach, lab_ground(reach, request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def server(ground: Ground) -> Iterator[str]:
+    """The uuid of a server that is to be; what a test made of it is gone afterwards.
+
+    Its volumes and filters have names that begin with the uuid.
+    """
+    name = str(uuid.uuid4())
+    yield name
+    on = ground.hypervisor
+    on.ensure_undefined(name)
+    for volume in on.volumes(ground.pool):
+        if volume.startswith(name):
+            on.remove_volume(ground.pool, volume)
+    on.remove_filter(name)
+
+
+@pytest.fixture
+def mac(ground: Ground) -> Iterator[str]:
+    """The MAC of a card; nothing is promised to it afterwards."""
+    made = "52:54:00:" + ":".join(f"{byte:02x}" for byte in uuid.uuid4().bytes[:3])
+    yield made
+    for network in (ground.network, ground.bare_network):
+        ground.hypervisor.remove_reservation(network, made)

@@ -1,0 +1,81 @@
+"""What a contract test stands on: a hypervisor, and hands on the host that are not vmctl's."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vmctl.ports import Hypervisor
+
+RECORD = (
+    '<v:server xmlns:v="urn:vmctl:server:1" number="{number}">{{"name": "a &lt; b"}}</v:server>'
+)
+
+
+class Ground(Protocol):
+    """One host with the hypervisor under test, and what its own administrator can see and do."""
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """What is tested."""
+
+    @property
+    def pool(self) -> str:
+        """A pool that is a folder."""
+
+    @property
+    def plain_pool(self) -> str:
+        """A pool that holds no qcow2."""
+
+    @property
+    def stopped_pool(self) -> str:
+        """A pool that is defined and not started."""
+
+    @property
+    def network(self) -> str:
+        """A network with a DHCP for 192.168.77.0/24 and fd77::/64; it need not run."""
+
+    @property
+    def bare_network(self) -> str:
+        """A network with no DHCP of its own."""
+
+    def pause(self, uuid: str) -> None:
+        """Pause a machine."""
+
+    def save(self, uuid: str) -> None:
+        """Save a machine's memory, so that its next start goes on from there."""
+
+    def promises(self, network: str) -> dict[str, str]:
+        """What a network's DHCP promises: for each address the MAC, or a DUID made of it."""
+
+    def promise(self, network: str, mac: str, address: str) -> None:
+        """Promise an address of a network to somebody else's card."""
+
+    def filter(self, name: str) -> str | None:
+        """The XML of a network filter."""
+
+
+def domain_xml(uuid: str, name: str, *, number: int = 1, record: bool = True) -> str:
+    """A machine that starts at once and idles in its firmware, for it has no disk."""
+    metadata = f"<metadata>{RECORD.format(number=number)}</metadata>" if record else ""
+    return f"""
+<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  {metadata}
+  <memory unit='MiB'>32</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices><memballoon model='none'/></devices>
+</domain>"""
+
+
+def filter_xml(name: str, port: int) -> str:
+    """A filter that lets one port in."""
+    return f"""
+<filter name='{name}' chain='root'>
+  <rule action='accept' direction='in' priority='500'><tcp dstportstart='{port}'/></rule>
+</filter>"""
