@@ -21,13 +21,16 @@ from vmctl.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vmctl.domain.host import Host
-    from vmctl.ports import Shells, Stream
+    from vmctl.ports import Matter, Shells, Stream
 
 PLACE = "/var/lib/libvirt"
 """There on every libvirt host, opened by anyone, and nobody's file by accident."""
+
+PLACES: Mapping[Matter, str] = {"host": PLACE, "networks": "/run/libvirt"}
+"""What is locked for each matter: an arbiter's own room is another matter than its networks."""
 
 HOLD = 45
 _SLICE = 10
@@ -84,13 +87,13 @@ class FlockLeases:
         self._shells = shells
 
     @contextlib.contextmanager
-    def hold(self, host: Host, *, wait: float = 30) -> Iterator[Held]:
+    def hold(self, host: Host, *, wait: float = 30, of: Matter = "host") -> Iterator[Held]:
         """Hold the lease on a host for the block; raises TimedOut if others hold it too long."""
         shell = self._shells.shell(host)
         until = time.monotonic() + wait
         while True:
             patience = min(_SLICE, max(until - time.monotonic(), 0))
-            stream = shell.open(_script(patience), timeout=HOLD + _SLICE)
+            stream = shell.open(_script(patience, PLACES[of]), timeout=HOLD + _SLICE)
             try:
                 held = _take(host.name, stream, patience)
             except BaseException:
@@ -111,10 +114,10 @@ class FlockLeases:
             stream.close()
 
 
-def _script(patience: float) -> str:
+def _script(patience: float, place: str) -> str:
     # The lock is timeout's and cat's too: whichever of them dies last gives it back.
     return (
-        f"flock -E {_TAKEN} -w {patience:.3f} {PLACE} timeout {HOLD} cat\n"
+        f"flock -E {_TAKEN} -w {patience:.3f} {place} timeout {HOLD} cat\n"
         f'code=$?; [ "$code" = {_TAKEN} ] && echo taken; exit "$code"\n'
     )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import update_wrapper
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from vmctl.cli.context import Context
     from vmctl.cli.grammar import Shapes
 
-Result = TypeVar("Result", bound=Table | Record)
 
 _QUOTES = ("all", "minimal", "none", "nonnumeric")
 
@@ -37,8 +36,11 @@ def lister(function: Callable[..., Table]) -> click.Command:
     return _showing(function, [*_common("tables"), *_LIST_OPTIONS])
 
 
-def shower(function: Callable[..., Record]) -> click.Command:
-    """Make a command that shows one thing: it gets the output options of a record."""
+def shower(function: Callable[..., Record | Table]) -> click.Command:
+    """Make a command that shows one thing: it gets the output options of a record.
+
+    What makes several things at once may show them in a table.
+    """
     return _showing(function, [*_common("records"), *_SHOW_OPTIONS])
 
 
@@ -75,7 +77,7 @@ def shapes(command: click.Command) -> Shapes:
     return found
 
 
-def _showing(function: Callable[..., Result], options: list[click.Option]) -> click.Command:
+def _showing(function: Callable[..., Table | Record], options: list[click.Option]) -> click.Command:
     def run(context: Context, **params: object) -> int:
         chosen = _chosen(context, params)
         result = function(replace(context, output=chosen), **params)

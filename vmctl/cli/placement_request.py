@@ -95,7 +95,7 @@ def request_of(
     wanted = tuple(inventory.network(name).name for name in wishes["networks"])
     if not wanted and inventory.default_network is not None:
         wanted = (inventory.default_network.name,)
-    said = _hints(wishes["hints"])
+    said = hints_of(wishes["hints"])
     group = wishes["group"] or _text(said.pop("group", None))
     for asked in (wishes["host"], forced):
         if asked:
@@ -118,7 +118,7 @@ def request_of(
     )
 
 
-def _hints(words: Iterable[str]) -> dict[str, object]:
+def hints_of(words: Iterable[str]) -> dict[str, object]:
     """Read hints; one that is given several times is a list, as openstack sends it."""
     found: dict[str, object] = {}
     for word in words:

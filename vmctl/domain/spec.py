@@ -80,6 +80,7 @@ class ServerSpec:
     hints: Mapping[str, object] = field(default_factory=dict)
     seed: str | None = "nocloud"  # or config-2; None: no seed at all
     pool: str | None = None
+    ephemerals: tuple[int, ...] = ()  # MiB each; together the flavor's ephemeral disk
     autostart: bool = False
     start: bool = True
     reservation: str | None = None

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmctl.ports.guests import BaseImages, Hypervisor, Hypervisors, Renderer
-from vmctl.ports.hosts import Examiner, HostLease, HostLeases, Named, Prober, Shell, Shells, Stream
-from vmctl.ports.state import Lease, Leases, Store
+from vmctl.ports.hosts import (
+    Examiner,
+    HostLease,
+    HostLeases,
+    Matter,
+    Named,
+    Neighbours,
+    Prober,
+    Shell,
+    Shells,
+    Stream,
+)
+from vmctl.ports.state import Catalog, Lease, Leases, Store
 
 Clock = Callable[[], float]
 """Says what time it is, in seconds since the epoch."""
 
 __all__ = [
     "BaseImages",
+    "Catalog",
     "Clock",
     "Examiner",
     "HostLease",
@@ -21,7 +33,9 @@ __all__ = [
     "Hypervisors",
     "Lease",
     "Leases",
+    "Matter",
     "Named",
+    "Neighbours",
     "Prober",
     "Renderer",
     "Shell",

@@ -35,6 +35,9 @@ class Hypervisor(Protocol):
     def ensure_running(self, uuid: str) -> None:
         """Start the domain unless it runs, and see that it does."""
 
+    def ask_to_shut_down(self, uuid: str) -> None:
+        """Press the domain's power button; whether the guest obeys is its own matter."""
+
     def ensure_off(self, uuid: str) -> None:
         """Power the domain off at once, if it is there and not off."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from vmctl.domain.check_facts import Contact, Trial, Tried
@@ -95,6 +96,10 @@ class Shells(Protocol):
         """Close every connection."""
 
 
+Matter = Literal["host", "networks"]
+"""What a lease on a host is about: it and its room, or the networks that it is arbiter of."""
+
+
 class HostLease(Protocol):
     """The lease on a host is held: no other operator acts on that host meanwhile."""
 
@@ -109,9 +114,26 @@ class HostLease(Protocol):
 class HostLeases(Protocol):
     """Who may act on a host, as the host itself decides."""
 
-    def hold(self, host: Host, *, wait: float = 30) -> AbstractContextManager[HostLease]:
+    def hold(
+        self, host: Host, *, wait: float = 30, of: Matter = "host"
+    ) -> AbstractContextManager[HostLease]:
         """Take the lease on a host, waiting for it so many seconds; raises TimedOut after them.
 
         It is given back at the end, and by the host itself within a minute where the holder
-        vanished.
+        vanished. Apart from the host itself stand the networks that it is the arbiter of.
         """
+
+
+class Neighbours(Protocol):
+    """Who is on a network already, whether or not any record knows."""
+
+    def who_answers(
+        self, host: Host, bridge: str, addresses: tuple[str, ...]
+    ) -> Mapping[str, bool | None]:
+        """Ask from a host, over a bridge of its, who bears these addresses.
+
+        None for one that the login there cannot ask for.
+        """
+
+    def ssh_answers(self, host: Host, address: str) -> bool:
+        """Whether an ssh server greets a caller on that host at this address."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from vmctl.domain.catalog import Flavor, Image, Keypair, SecurityGroup, ServerGroup
     from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
     from vmctl.domain.kept import KeyUse, PlacementTrace
     from vmctl.domain.operation import (
@@ -228,3 +229,25 @@ class Store(Protocol):
         self, *, server: str = "", host: str = "", after: int = 0, limit: int = 0
     ) -> tuple[Event, ...]:
         """Read events, oldest first; a limit keeps the newest ones."""
+
+
+class Catalog(Protocol):
+    """What servers are made from, each found by name or id; NotFound names near ones."""
+
+    def flavor(self, word: str) -> Flavor:
+        """Find a flavor."""
+
+    def image(self, word: str) -> Image:
+        """Find an image."""
+
+    def images(self) -> tuple[Image, ...]:
+        """List the images by name."""
+
+    def keypair(self, word: str) -> Keypair:
+        """Find a keypair."""
+
+    def group(self, word: str) -> ServerGroup:
+        """Find a server group."""
+
+    def security_group(self, word: str) -> SecurityGroup:
+        """Find a security group with its rules."""

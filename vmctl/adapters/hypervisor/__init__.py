@@ -75,6 +75,10 @@ class LibvirtHypervisor:
         """Start the domain unless it runs, and see that it does."""
         domains.ensure_running(self._link, uuid)
 
+    def ask_to_shut_down(self, uuid: str) -> None:
+        """Press the domain's power button; whether the guest obeys is its own matter."""
+        domains.ask_to_shut_down(self._link, uuid)
+
     def ensure_off(self, uuid: str) -> None:
         """Power the domain off at once, if it is there and not off."""
         domains.ensure_off(self._link, uuid)

@@ -141,6 +141,13 @@ def ensure_running(link: Link, uuid: str) -> None:
     )
 
 
+def ask_to_shut_down(link: Link, uuid: str) -> None:
+    """Press the domain's power button, if it is there and runs."""
+    domain = find(link, uuid)
+    if domain is not None and _power(link, domain, uuid) is Power.RUNNING:
+        link.attempt(f"asking machine {uuid} to shut down", domain.shutdown, REFUSED, ABSENT)
+
+
 def ensure_off(link: Link, uuid: str) -> None:
     """Power the domain off at once, if it is there and not off."""
     domain = find(link, uuid)

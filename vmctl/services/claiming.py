@@ -1,0 +1,259 @@
+"""The claim on the host: a last look under its lease, and the domain defined while it lives.
+
+From then on every other operator sees the claim. On a network that spans hosts, the lease of the
+network's arbiter is held as well, and what the records on all its hosts say is looked at first.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vmctl.domain.plain import to_plain
+from vmctl.domain.server_record import from_xml
+from vmctl.domain.spec import CardWish
+from vmctl.errors import AddressTaken, ClaimLost, HostError
+from vmctl.services.fanout import Ok, fanout
+from vmctl.services.hosts import sample_of, sighting
+from vmctl.services.planning import nics_of, pick_addresses
+from vmctl.services.rounds import Round, Rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from vmctl.domain.build import Build, Card
+    from vmctl.domain.catalog import ServerGroup
+    from vmctl.domain.host import Host
+    from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.inventory import Inventory
+    from vmctl.domain.network import Network
+    from vmctl.domain.sample import Guest, HostSample
+    from vmctl.ports import Neighbours
+    from vmctl.sagas.work import Work, World
+    from vmctl.services.judging import Judge
+
+AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What records on hosts hold: addresses and MACs, each with the server that has it."""
+
+    addresses: Mapping[tuple[str, str], str]  # (network, address): server
+    macs: Mapping[str, str]
+
+
+class Claims:
+    """The claims of one command, its leases and looks shared between its servers."""
+
+    def __init__(
+        self,
+        world: World,
+        inventory: Inventory,
+        neighbours: Neighbours,
+        judge: Judge,
+        groups: Callable[[], tuple[ServerGroup, ...]],
+    ) -> None:
+        self._world = world
+        self._inventory = inventory
+        self._neighbours = neighbours
+        self.judge = judge
+        self.groups = groups
+        self._hosts: Rounds[HostSample] = Rounds()
+        self._networks: Rounds[Held] = Rounds()
+        self._owner = ""
+
+    def claim(self, work: Work) -> None:
+        """Define the server's domain on its host, if there is room and its addresses are free.
+
+        Raises ClaimLost where the host cannot take it after all, and AddressTaken where an
+        address that was asked for is another's.
+        """
+        spanning = self._spanning(work.build)
+        with ExitStack() as stack:
+            rounds: list[Round[Held]] = []
+            for arbiter, networks in spanning.items():
+                held = stack.enter_context(
+                    self._networks.join(
+                        arbiter.name,
+                        lambda a=arbiter: self._world.host_leases.hold(a, of="networks"),  # type: ignore[misc]
+                        lambda n=networks: self._look_around(n),  # type: ignore[misc]
+                    )
+                )
+                rounds.append(held)
+            here = stack.enter_context(
+                self._hosts.join(
+                    work.host.name,
+                    lambda: self._world.host_leases.hold(work.host),
+                    lambda: self._look(work.host),
+                )
+            )
+            work.tell("claim")
+            self._judge_again(work, here.seen)
+            on_host = held_by([here.seen], host=work.host)
+            with here.lock:
+                self._settle_addresses(work, [on_host, *(one.seen for one in rounds)])
+            for lease in (*(one.lease for one in rounds), here.lease):
+                lease.check()
+            hypervisor = work.hypervisor
+            xml = self._world.renderer.domain(
+                work.spec,
+                work.build,
+                owner=self._name(),
+                offers=hypervisor.offers(),
+                place=hypervisor.pool(work.build.pool),
+                console_password=work.secrets.console_password,
+            )
+            hypervisor.ensure_defined(work.spec.id, xml)
+
+    def _name(self) -> str:
+        self._owner = self._owner or self._world.store.uuid()
+        return self._owner
+
+    def _spanning(self, build: Build) -> dict[Host, list[Network]]:
+        """Give the arbiters whose leases are needed, in one order for everybody."""
+        found: dict[str, list[Network]] = {}
+        for card in build.cards:
+            network = self._inventory.networks.get(card.network)
+            if card.kind != "bridge" or not card.addresses or network is None:
+                continue
+            arbiter = self._inventory.arbiter(network)
+            if arbiter is not None:
+                found.setdefault(arbiter.name, []).append(network)
+        return {self._inventory.hosts[name]: found[name] for name in sorted(found)}
+
+    def _look(self, host: Host) -> HostSample:
+        before = sample_of(self._world.store.host(host.name))
+        sample = self._world.prober.look(host, depth="quick", before=before)
+        if sample.libvirt_error is not None:
+            raise HostError(
+                host.name,
+                f"{host.name}: {sample.libvirt_error}",
+                hint=f"vmctl host check {host.name}",
+                reason="libvirt",
+            )
+        return sample
+
+    def _look_around(self, networks: Iterable[Network]) -> Held:
+        """Read the records on every host that carries these networks and answers."""
+        carriers = {h.name: h for one in networks for h in self._inventory.carriers(one)}
+        records = {one.name: one for one in self._world.store.hosts()}
+
+        def ask(host: Host) -> HostSample:
+            before = sample_of(records.get(host.name))
+            return self._world.prober.look(host, depth="quick", before=before)
+
+        ended = fanout(ask, carriers.values(), AT_ONCE)
+        return held_by([one.value for one in ended.values() if isinstance(one, Ok)])
+
+    def _judge_again(self, work: Work, sample: HostSample) -> None:
+        store, host = self._world.store, work.host
+        record = with_sample(store.host(host.name), sample)
+        claims = store.claims(host.name)
+        reason = self.judge.misfit(work.spec, host, record, claims, self.groups())
+        if reason is not None:
+            raise ClaimLost(f"host {host.name} cannot take the server: {reason}")
+
+    def _settle_addresses(self, work: Work, seen: list[Held]) -> None:
+        """Replace what another's record or an answering machine turns out to have."""
+        refused: set[tuple[str, str]] = set()
+        while True:
+            taken = self._taken(work, seen, refused)
+            if not taken:
+                return
+            refused |= taken
+            cards = tuple(self._anew(work, card, seen, refused) for card in work.build.cards)
+            build = replace(work.build, cards=cards)
+            store = self._world.store
+            store.readdress(work.token, build.number, nics_of(build), to_plain(build))
+            work.build = build
+
+    def _taken(
+        self, work: Work, seen: list[Held], refused: Collection[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
+        mine = work.spec.id
+        found = set()
+        for card in work.build.cards:
+            for held in seen:
+                if held.macs.get(card.mac, mine) != mine:
+                    raise ClaimLost(f"the MAC {card.mac} is another server's")
+                found |= {
+                    (card.network, one)
+                    for one in card.addresses
+                    if held.addresses.get((card.network, one), mine) != mine
+                }
+        found -= set(refused)
+        if found:
+            return found
+        for card in work.build.cards:
+            if card.kind == "bridge" and card.addresses:
+                answers = self._neighbours.who_answers(work.host, card.source, card.addresses)
+                found |= {(card.network, one) for one, there in answers.items() if there}
+                if any(there is None for there in answers.values()):
+                    work.tell(f"{card.network}: not probed")
+        return found
+
+    def _anew(
+        self, work: Work, card: Card, seen: list[Held], refused: Collection[tuple[str, str]]
+    ) -> Card:
+        lost = [one for one in card.addresses if (card.network, one) in refused]
+        if not lost:
+            return card
+        position = work.build.cards.index(card)
+        asked = work.spec.cards[position].fixed
+        if clash := [one for one in lost if one in asked]:
+            raise AddressTaken(
+                f"the address {clash[0]} on {card.network} is in use already",
+                hint="leave it out to get a free one: --network NETWORK",
+            )
+        network = self._inventory.network(card.network)
+        held = set(self._world.store.addresses(card.scope)) - set(card.addresses)
+        for one in seen:
+            held |= {address for name, address in one.addresses if name == card.network}
+        held |= {address for name, address in refused if name == card.network}
+        kept = tuple(one for one in card.addresses if one not in lost)
+        wish = CardWish(network=card.network, fixed=kept)
+        return replace(card, addresses=pick_addresses(network, wish, held - set(kept)))
+
+
+def held_by(samples: Iterable[HostSample], host: Host | None = None) -> Held:
+    """Say what the records of all servers on these hosts hold.
+
+    Of one host, the networks of its own count; of several, those that reach all of them.
+    """
+    addresses: dict[tuple[str, str], str] = {}
+    macs: dict[str, str] = {}
+    for sample in samples:
+        for guest in sample.guests:
+            for card in _cards(guest):
+                macs[card.mac] = guest.uuid
+                if card.kind == ("network" if host else "bridge"):
+                    addresses |= {(card.network, one): guest.uuid for one in card.addresses}
+    return Held(addresses=addresses, macs=macs)
+
+
+def _cards(guest: Guest) -> tuple[Card, ...]:
+    """Give the cards that a guest's record says it has; a record that cannot be read has none."""
+    if guest.record is None:
+        return ()
+    try:
+        return from_xml(guest.record).build.cards
+    except ValueError:
+        return ()
+
+
+def with_sample(record: HostRecord, sample: HostSample) -> HostRecord:
+    """Give a host's record as it would be if this look were kept."""
+    import json
+
+    seen = sighting(record.name, sample)
+    return replace(
+        record,
+        kept=json.dumps(seen.sample),
+        seen=seen.at,
+        boot=seen.boot,
+        machine=seen.machine,
+        error=None,
+        failed=None,
+    )

@@ -1,0 +1,343 @@
+"""Servers made from an order that was placed: admitted, built, tried elsewhere, settled.
+
+Servers of one order are made side by side and end independently of each other.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vmctl.domain.operation import Event, NewOperation
+from vmctl.domain.plain import to_plain
+from vmctl.domain.record import NewServer
+from vmctl.errors import AddressTaken, ClaimLost, HostError, NoValidHost, VmctlError
+from vmctl.sagas.create import CREATE
+from vmctl.sagas.work import Work
+from vmctl.services.fanout import Ok, fanout
+from vmctl.services.hosts import sample_of
+from vmctl.services.judging import apart
+from vmctl.services.kept import create_params
+from vmctl.services.planning import plan_build, wanted_of
+from vmctl.services.running import run_attempt
+from vmctl.services.settling import settle_create
+from vmctl.services.waiting import Waiting, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vmctl.domain.build import Build
+    from vmctl.domain.host import Host
+    from vmctl.domain.host_record import HostRecord
+    from vmctl.domain.inventory import Inventory
+    from vmctl.domain.network import Network
+    from vmctl.domain.operation import Actor, Mark, Token
+    from vmctl.domain.placement import Choice
+    from vmctl.domain.record import Claim, Company, Judge, Wanted
+    from vmctl.domain.spec import ServerSpec
+    from vmctl.ports import Lease
+    from vmctl.sagas.work import World
+    from vmctl.services.claiming import Claims
+    from vmctl.services.order import Order
+    from vmctl.services.waiting import Patience
+
+AT_ONCE = 32
+PER_HOST = 8
+_ADDRESS_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of one server of an order."""
+
+    spec: ServerSpec
+    host: str | None = None
+    fault: Exception | None = None
+    up: bool = False  # it runs, whether or not it was waited for in vain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where servers are made: the ports, the inventory, who asks, and how it is told."""
+
+    world: World
+    inventory: Inventory
+    claims: Claims
+    actor: Actor
+    owner: str
+    max_attempts: int
+    keep: bool = False
+    key: tuple[str, str] | None = None
+    reason: str | None = None
+    patience: Patience | None = None
+    check: Callable[[], None] = lambda: None
+    tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    name: str
+    spec: ServerSpec
+    choice: Choice
+
+
+def make_all(
+    site: Site, order: Order, choices: Sequence[Choice], traces: Mapping[str, Mapping[str, object]]
+) -> tuple[Made, ...]:
+    """Make the servers that found a host, so many at a time, and tell how each ended."""
+    jobs = [_Job(spec.id, spec, choice) for spec, choice in zip(order.specs, choices, strict=False)]
+    # The hosts take turns, so that none has all of the first ones.
+    queues: dict[str, list[_Job]] = defaultdict(list)
+    for job in jobs:
+        queues[job.choice.host].append(job)
+    width = min(AT_ONCE, PER_HOST * len(queues))
+    turns = sorted(
+        jobs,
+        key=lambda job: (queues[job.choice.host].index(job), list(queues).index(job.choice.host)),
+    )
+    ended = fanout(lambda job: make_one(site, order, job.spec, job.choice, traces), turns, width)
+    made = []
+    for job in jobs:
+        outcome = ended[job.name]
+        if isinstance(outcome, Ok):
+            made.append(outcome.value)
+        else:
+            made.append(Made(spec=job.spec, fault=outcome.error))
+    return tuple(made)
+
+
+def make_one(
+    site: Site,
+    order: Order,
+    spec: ServerSpec,
+    choice: Choice,
+    traces: Mapping[str, Mapping[str, object]],
+) -> Made:
+    """Make one server on the host that was chosen for it, or on the next alternate."""
+    maker = _Maker(site, order, spec, traces.get(spec.id))
+    return maker.make([choice.host, *choice.alternates])
+
+
+class _Maker:
+    """One server on its way: what the record is told, and which hosts are still to be tried."""
+
+    def __init__(
+        self, site: Site, order: Order, spec: ServerSpec, trace: Mapping[str, object] | None
+    ) -> None:
+        self._site = site
+        self._order = order
+        self._spec = spec
+        self._trace = trace
+        self._secrets = replace(order.secrets)
+
+    def make(self, hosts: list[str]) -> Made:
+        """Try the hosts in their order until one of them has the server."""
+        site, spec = self._site, self._spec
+        operation = str(uuid.uuid4())
+        with site.world.leases.hold(operation) as lease:
+            try:
+                token, host, build = self._admit(lease, hosts)
+            except (ClaimLost, AddressTaken, HostError) as error:
+                return self._refused(error)
+            number = 1
+            while True:
+                work = self._work(token, host, build)
+                ended = run_attempt(work, check=site.check, tell=self._tell(host), keep=site.keep)
+                if not ended.may_go_elsewhere or number >= site.max_attempts:
+                    break
+                if ended.fault is not None:
+                    self._say(host.name, f"failed: {ended.fault}")
+                following = self._readmit(token, number + 1, hosts)
+                if following is None:
+                    break
+                host, build = following
+                number += 1
+            settle_create(work, ended, site.actor)
+        fault = ended.fault
+        if fault is None and site.patience is not None:
+            fault = self._wait(site.patience, host, work.build)
+        return Made(spec=spec, host=host.name, fault=fault, up=ended.fault is None)
+
+    def _wait(self, patience: Patience, host: Host, build: Build) -> VmctlError | None:
+        """Wait for what was asked, and keep what was seen of it on record."""
+        site = self._site
+        waiting = Waiting(
+            world=site.world,
+            neighbours=patience.neighbours,
+            host=host,
+            build=build,
+            check=site.check,
+            tell=lambda words: self._say(host.name, words),
+        )
+        try:
+            wait_for(waiting, patience.what, patience.seconds)
+        except VmctlError as error:
+            return error
+        return None
+
+    def _work(self, token: Token, host: Host, build: Build) -> Work:
+        site = self._site
+        return Work(
+            world=site.world,
+            token=token,
+            host=host,
+            spec=self._spec,
+            build=build,
+            claim=site.claims.claim,
+            secrets=self._secrets,
+            networks=site.inventory.networks,
+            groups=self._order.groups,
+            peers=tuple(one for one in site.inventory.hosts.values() if one.name != host.name),
+            tell=lambda words: self._say(host.name, words),
+        )
+
+    def _networks(self) -> dict[str, Network]:
+        known = self._site.inventory.networks
+        return {card.network: known[card.network] for card in self._spec.cards}
+
+    def _admit(self, lease: Lease, hosts: list[str]) -> tuple[Token, Host, Build]:
+        """Hold a place on the first host that still has one; what is tried goes off the list."""
+        site, spec = self._site, self._spec
+        new = NewOperation(
+            kind="create",
+            saga=CREATE.name,
+            version=CREATE.version,
+            owner=site.owner,
+            server=spec.id,
+            params=create_params(self._networks(), self._order.groups),
+        )
+        server = NewServer(
+            id=spec.id,
+            name=spec.name,
+            project=spec.project,
+            spec=to_plain(spec),
+            group=spec.group,
+            secrets=to_plain(self._secrets),
+            trace=self._trace,
+            reservation=spec.reservation,
+            key=site.key,
+        )
+        event = Event(
+            actor=site.actor,
+            action="server-create",
+            result="started",
+            server=spec.id,
+            detail={"reason": site.reason} if site.reason else {},
+        )
+
+        def admit(host: Host, wanted: Wanted) -> Token:
+            return site.world.store.admit(
+                lease,
+                new,
+                server,
+                wanted,
+                self._judge(host),
+                company=self._company(host),
+                event=replace(event, host=host.name),
+            )
+
+        return self._first(hosts, 1, admit)
+
+    def _readmit(self, token: Token, number: int, hosts: list[str]) -> tuple[Host, Build] | None:
+        def admit(host: Host, wanted: Wanted) -> Token:
+            self._site.world.store.readmit(
+                token, wanted, self._judge(host), company=self._company(host)
+            )
+            return token
+
+        try:
+            _, host, build = self._first(hosts, number, admit)
+        except (ClaimLost, AddressTaken, HostError):
+            return None
+        return host, build
+
+    def _first(
+        self, hosts: list[str], number: int, admit: Callable[[Host, Wanted], Token]
+    ) -> tuple[Token, Host, Build]:
+        last: VmctlError = ClaimLost("no host is left to try")
+        while hosts:
+            host = self._site.inventory.host(hosts.pop(0))
+            for _ in range(_ADDRESS_TRIES):
+                try:
+                    build = self._plan(number, host)
+                    return admit(host, wanted_of(build, host)), host, build
+                except AddressTaken as error:
+                    # Another took it between the look and the transaction: the next free one.
+                    last = error
+                    if any(card.fixed for card in self._spec.cards):
+                        break
+                except (ClaimLost, HostError) as error:
+                    last = error
+                    break
+            self._say(host.name, str(last))
+        raise last
+
+    def _plan(self, number: int, host: Host) -> Build:
+        store = self._site.world.store
+        return plan_build(
+            self._spec,
+            number,
+            host,
+            self._site.inventory.networks,
+            groups=self._order.groups,
+            sample=sample_of(store.host(host.name)),
+            taken=store.addresses,
+        )
+
+    def _judge(self, host: Host) -> Judge:
+        claims, spec = self._site.claims, self._spec
+
+        def judge(record: HostRecord, held: tuple[Claim, ...]) -> str | None:
+            return claims.judge.misfit(spec, host, record, held, claims.groups())
+
+        return judge
+
+    def _company(self, host: Host) -> Company | None:
+        found = (one for one in self._site.claims.groups() if one.id == self._spec.group)
+        group = next(found, None)
+        return None if group is None else lambda held: apart(group, host.name, held)
+
+    def _refused(self, error: VmctlError) -> Made:
+        """Keep a server that no host took on record, with the reason, as Nova does."""
+        fault = NoValidHost(
+            f"no host took the server {self._spec.name}: {error.message}",
+            hint=error.hint or "vmctl placement explain tells what each host says",
+        )
+        record_failed(self._site, self._spec, fault, self._trace)
+        return Made(spec=self._spec, fault=fault)
+
+    def _tell(self, host: Host) -> Callable[[str, Mark], None]:
+        def tell(step: str, mark: Mark) -> None:
+            self._say(host.name, step if mark.value == "started" else f"{step} {mark.value}")
+
+        return tell
+
+    def _say(self, host: str, words: str) -> None:
+        self._site.tell(self._spec.name, host, words)
+
+
+def record_failed(
+    site: Site, spec: ServerSpec, fault: VmctlError, trace: Mapping[str, object] | None
+) -> None:
+    """Put a server on record that found no host: in ERROR, with its fault."""
+    site.world.store.admit_failed(
+        NewServer(
+            id=spec.id,
+            name=spec.name,
+            project=spec.project,
+            spec=to_plain(spec),
+            trace=trace,
+            reservation=spec.reservation,
+            key=site.key,
+        ),
+        fault.message,
+        event=Event(
+            actor=site.actor,
+            action="server-create",
+            result="failed",
+            server=spec.id,
+            detail={"fault": fault.message},
+        ),
+    )

@@ -1,0 +1,212 @@
+"""An attempt planned: what is to be made on one host, every name, MAC and address minted first."""
+
+from __future__ import annotations
+
+import secrets
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from vmctl.domain.addresses import allotable
+from vmctl.domain.build import Build, Card, Volume, base_name, filter_name
+from vmctl.domain.plain import to_plain
+from vmctl.domain.record import Nic, Wanted, address_scope
+from vmctl.errors import AddressTaken, HostError, RemoteFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from vmctl.domain.host import Host
+    from vmctl.domain.network import Network
+    from vmctl.domain.sample import HostSample
+    from vmctl.domain.spec import CardWish, GroupUse, ServerSpec
+
+    Taken = Callable[[str], Collection[str]]
+    """The addresses that are taken within a scope."""
+
+_MIB = 1024 * 1024
+
+
+def plan_build(
+    spec: ServerSpec,
+    number: int,
+    host: Host,
+    networks: Mapping[str, Network],
+    *,
+    groups: Mapping[str, GroupUse],
+    sample: HostSample | None,
+    taken: Taken,
+) -> Build:
+    """Plan one attempt on one host; raises where it cannot carry what is asked.
+
+    AddressTaken where a network has no address left, or the one that was asked for is taken.
+    """
+    pool = next((one for one in host.pools if one.name == spec.pool), host.default_pool)
+    if pool.shared:
+        raise RemoteFailed(
+            host.name,
+            f"{host.name}: the pool {pool.name} is shared storage ({pool.shared}), where servers"
+            " cannot be made yet",
+            hint="give the host another default pool, or name one with --pool",
+            reason="pool",
+        )
+    picked: dict[str, set[str]] = {}
+    cards = []
+    for position, wish in enumerate(spec.cards):
+        network = networks[wish.network]
+        source = network.source.on(host)
+        if source is None or network.name not in host.networks:
+            raise RemoteFailed(host.name, f"{host.name} does not carry the network {network.name}")
+        scope = scope_of(network, host)
+        here = picked.setdefault(scope, set())
+        addresses = pick_addresses(network, wish, here.union(taken(scope)))
+        here.update(addresses)
+        names = groups_on(spec, network)
+        enforced = not names or enforces(sample, network.source.kind, source)
+        if not enforced and not spec.allow_unenforced:
+            raise _unenforced(host, network)
+        cards.append(
+            Card(
+                network=network.name,
+                kind=network.source.kind,
+                source=source,
+                scope=scope,
+                mac=mint_mac(),
+                addresses=addresses,
+                addressing=network.addressing,
+                mtu=network.mtu,
+                filter=filter_name(spec.id, position) if names else None,
+                groups=tuple(groups[name].name for name in names),
+                enforced=enforced,
+                tag=wish.tag,
+            )
+        )
+    size = spec.flavor.claim
+    return Build(
+        server=spec.id,
+        name=spec.name,
+        number=number,
+        host=host.name,
+        pool=pool.name,
+        base=base_name(spec.image),
+        vcpus=size.vcpus,
+        memory=size.memory,
+        disk=size.disk,
+        volumes=tuple(_volumes(spec)),
+        cards=tuple(cards),
+    )
+
+
+def wanted_of(build: Build, host: Host) -> Wanted:
+    """Say what admission is to hold for an attempt."""
+    return Wanted(
+        host=build.host,
+        vcpus=build.vcpus,
+        memory=build.memory,
+        disk=build.disk,
+        pool="" if build.pool == host.default_pool.name else build.pool,
+        nics=nics_of(build),
+        plan=to_plain(build),
+    )
+
+
+def nics_of(build: Build) -> tuple[Nic, ...]:
+    """Give the cards of an attempt as the record holds them."""
+    return tuple(
+        Nic(network=one.network, scope=one.scope, mac=one.mac, addresses=one.addresses)
+        for one in build.cards
+    )
+
+
+def scope_of(network: Network, host: Host) -> str:
+    """Say where an address of a network must be unique: on a bridge, everywhere that it reaches."""
+    return address_scope(network.name, host.name if network.source.kind == "network" else None)
+
+
+def pick_addresses(network: Network, wish: CardWish, held: Collection[str]) -> tuple[str, ...]:
+    """Choose a card's addresses: those asked for, and of the other families the lowest free one.
+
+    None where someone else's DHCP gives them out.
+    """
+    ours = network.source.kind == "network" or network.addressing == "static"
+    if not ours and not wish.fixed:
+        return ()
+    for address in wish.fixed:
+        if address in held:
+            raise AddressTaken(
+                f"the address {address} on {network.name} is held by another server",
+                hint="leave it out to get a free one: --network NETWORK",
+            )
+    found: dict[int, str] = {ip_address(one).version: one for one in wish.fixed}
+    if ours:
+        families = {6 if ":" in cidr else 4 for cidr in network.cidrs}
+        for family in sorted(families - set(found)):
+            free = (
+                one
+                for one in allotable(network)
+                if (":" in one) == (family == 6) and one not in held
+            )
+            lowest = next(free, None)
+            if lowest is None:
+                raise AddressTaken(
+                    f"the network {network.name} has no IPv{family} address left",
+                    hint="widen its allocation_pool in the inventory, or delete servers",
+                )
+            found[family] = lowest
+    return tuple(found[family] for family in sorted(found))
+
+
+def groups_on(spec: ServerSpec, network: Network) -> tuple[str, ...]:
+    """Name the security groups of a server's card on this network; none filters nothing."""
+    if spec.security_groups is not None:
+        return spec.security_groups
+    return () if network.security_group is None else (network.security_group,)
+
+
+def _unenforced(host: Host, network: Network) -> HostError:
+    return RemoteFailed(
+        host.name,
+        f"{host.name} cannot enforce security groups on {network.name}: what passes over its"
+        " bridge goes by the packet filter",
+        hint=f"vmctl host check {host.name} tells what mends it; --allow-unenforced goes on all"
+        " the same, and --no-security-group asks for none",
+        reason="security-groups",
+    )
+
+
+def enforces(sample: HostSample | None, kind: str, source: str) -> bool:
+    """Whether a host sends what passes over a network's bridge through its packet filter."""
+    if sample is None:
+        return False
+    bridge = source
+    if kind == "network":
+        found = sample.network(source)
+        bridge = found.bridge if found and found.bridge else source
+    own = next((one for one in sample.bridges if one.name == bridge), None)
+    four = sample.bridge_filter or (own is not None and own.filtered)
+    six = sample.bridge_filter6 or (own is not None and own.filtered6)
+    return bool(four and six)
+
+
+def mint_mac() -> str:
+    """Mint a MAC in the range that QEMU's are in."""
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
+
+
+def _volumes(spec: ServerSpec) -> Iterator[Volume]:
+    yield Volume(
+        name=f"{spec.id}-root",
+        role="root",
+        size=spec.flavor.disk * _MIB,
+        format="qcow2",
+        backing=base_name(spec.image),
+        backing_format=spec.image.format,
+    )
+    for index, size in enumerate(spec.ephemerals):
+        yield Volume(
+            name=f"{spec.id}-ephemeral{index}", role="ephemeral", size=size * _MIB, format="qcow2"
+        )
+    if spec.flavor.swap:
+        yield Volume(name=f"{spec.id}-swap", role="swap", size=spec.flavor.swap * _MIB)
+    if spec.seed is not None:
+        yield Volume(name=f"{spec.id}-seed", role="seed")
+    yield Volume(name=f"{spec.id}-console.log", role="log")
