@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.servers import BUILD, OWNER, SPEC
@@ -21,6 +21,7 @@ def test_a_record_reads_back_as_it_was() -> None:
     assert from_xml(to_xml(RECORD)) == RECORD
 
 
+@settings(deadline=None)
 @given(TEXT, TEXT, TEXT, st.dictionaries(TEXT, TEXT, max_size=3), st.lists(TEXT, max_size=3))
 def test_nothing_that_a_user_says_gets_out_of_a_record(
     name: str, description: str, pool: str, properties: dict[str, str], tags: list[str]
@@ -113,12 +114,14 @@ def test_what_is_no_whole_record_is_refused(text: str) -> None:
         from_xml(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_record_or_refused(text: str) -> None:
     with pytest.raises(ValueError, match="the record"):
         from_xml(text)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_record_is_itself_or_refused(data: st.DataObject) -> None:
     xml = to_xml(RECORD)

@@ -290,7 +290,7 @@ LEGAL = st.text(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(LEGAL, min_size=10, max_size=10), st.dictionaries(LEGAL, LEGAL, max_size=3))
 def test_no_value_gets_out_of_its_place_in_a_domain(
     words: list[str], properties: dict[str, str]

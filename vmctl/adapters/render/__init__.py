@@ -6,11 +6,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jinja2 import Environment
 
     from vmctl.domain.build import Build
     from vmctl.domain.machine import Offers, PoolPlace
-    from vmctl.domain.spec import ServerSpec
+    from vmctl.domain.network import Network
+    from vmctl.domain.spec import GroupUse, Secrets, ServerSpec
 
 
 class TemplateRenderer:
@@ -53,3 +56,26 @@ class TemplateRenderer:
             "agent_channel": AGENT_CHANNEL,
         }
         return render_xml(self._environment, "domain.xml.j2", values)
+
+    def seed(
+        self,
+        spec: ServerSpec,
+        build: Build,
+        *,
+        networks: Mapping[str, Network],
+        secrets: Secrets,
+    ) -> bytes:
+        """Write the seed image that the guest takes its first settings from."""
+        from vmctl.adapters.render.seed import seed
+
+        return seed(spec, build, networks, secrets)
+
+    def filter(
+        self, name: str, groups: tuple[GroupUse, ...], *, mac: str, addresses: tuple[str, ...]
+    ) -> str:
+        """Write the network filter of one card."""
+        from vmctl.adapters.render.environment import render_xml
+        from vmctl.adapters.render.filter import filter_values
+
+        values = filter_values(name, groups, mac, addresses)
+        return render_xml(self._environment, "filter.xml.j2", values)

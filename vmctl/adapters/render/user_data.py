@@ -1,0 +1,185 @@
+"""What a guest is told to do: the operator's user data as it is, and ours beside it.
+
+The host name and the public key are no part of it: they stand in the seed's own metadata. So
+most user data reaches the guest untouched, of whatever kind it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from typing import TYPE_CHECKING
+
+import yaml
+
+from vmctl.adapters.render.domain import disk_serial
+from vmctl.domain.hardware import hardware_of
+from vmctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from vmctl.domain.build import Build
+    from vmctl.domain.spec import Secrets, ServerSpec
+
+NOTHING = b"#cloud-config\n{}\n"
+"""What is said where nothing is to be said: the seed must have the file."""
+
+MOST = 16 * 2**20
+"""Bytes of user data; what is packed smaller must not unpack to more."""
+
+_KINDS = (
+    (b"#cloud-config-archive", "text/cloud-config-archive"),
+    (b"#cloud-config-jsonp", "text/cloud-config-jsonp"),
+    (b"#cloud-config", "text/cloud-config"),
+    (b"#cloud-boothook", "text/cloud-boothook"),
+    (b"#include-once", "text/x-include-once-url"),
+    (b"#include", "text/x-include-url"),
+    (b"#part-handler", "text/part-handler"),
+    (b"## template: jinja", "text/jinja2"),
+    (b"#!", "text/x-shellscript"),
+)
+_BY_ID = {
+    "virtio": "virtio-{}",
+    "scsi": "scsi-0QEMU_QEMU_HARDDISK_{}",
+    "sata": "ata-QEMU_HARDDISK_{}",
+    "ide": "ata-QEMU_HARDDISK_{}",
+    "usb": "usb-QEMU_QEMU_HARDDISK_{}-0:0",
+}
+"""How a disk of each bus is called below /dev/disk/by-id, by its serial."""
+
+_MERGE_HOW = [
+    {"name": "list", "settings": ["append"]},
+    {"name": "dict", "settings": ["no_replace", "recurse_list"]},
+    {"name": "str", "settings": []},
+]
+"""Ours comes last: lists grow, and what the operator has said stays as it is."""
+
+
+def user_data(spec: ServerSpec, build: Build, secrets: Secrets) -> bytes:
+    """Give what the guest is told: the operator's words, ours, or both as a MIME message."""
+    theirs = _decoded(secrets.user_data, "the user data") if secrets.user_data else b""
+    ours = _ours(spec, build, secrets)
+    if not ours:
+        return theirs or NOTHING
+    if not theirs.strip():
+        return b"#cloud-config\n" + as_yaml(ours)
+    config = b"#cloud-config\n" + as_yaml({**ours, "merge_how": _MERGE_HOW})
+    return _multipart([_as_part(_unpacked(theirs)), _part("text/cloud-config", config)])
+
+
+def as_yaml(value: object) -> bytes:
+    """Write a value as YAML that is ASCII: every other sign is escaped, and none can get out."""
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=2**31)
+    return text.encode("ascii")
+
+
+def _ours(spec: ServerSpec, build: Build, secrets: Secrets) -> dict[str, object]:
+    said: dict[str, object] = {}
+    if secrets.password_hash:
+        # It is the image's default user whose password it is.
+        said["password"] = secrets.password_hash
+        said["chpasswd"] = {"expire": False}
+        said["ssh_pwauth"] = True
+    if secrets.files:
+        said["write_files"] = [
+            {
+                "path": path,
+                "encoding": "b64",
+                "content": base64.b64encode(_decoded(content, f"the file {path}")).decode(),
+            }
+            for path, content in secrets.files.items()
+        ]
+    file_systems, mounts = _disks(spec, build)
+    if mounts:
+        said["fs_setup"], said["mounts"] = file_systems, mounts
+    return said
+
+
+def _disks(spec: ServerSpec, build: Build) -> tuple[list[dict[str, object]], list[list[str]]]:
+    """Say how the disks beside the root's are made ready: the first ephemeral one at /mnt."""
+    bus = hardware_of(spec.image.properties, spec.flavor.extra_specs).disk_bus
+    file_systems: list[dict[str, object]] = []
+    mounts: list[list[str]] = []
+    for role in ("ephemeral", "swap"):
+        for number, _ in enumerate(build.of_role(role)):
+            device = "/dev/disk/by-id/" + _BY_ID[bus].format(disk_serial(role, number))
+            kind = "swap" if role == "swap" else "ext4"
+            file_systems.append(
+                {
+                    "device": device,
+                    "filesystem": kind,
+                    "label": f"{role}{number}",
+                    "partition": "auto",
+                    "overwrite": False,
+                }
+            )
+            if role == "swap":
+                mounts.append([device, "none", "swap", "sw,nofail", "0", "0"])
+            else:
+                where = "/mnt" if number == 0 else f"/mnt{number}"
+                mounts.append([device, where, "auto", "defaults,nofail", "0", "2"])
+    return file_systems, mounts
+
+
+def _decoded(text: str, what: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UsageError(f"{what} is not on record as base64: {error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Unpack gzip, for only a part that stands by itself is taken for what it holds."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    whole = b""
+    while data:
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            whole += unpacker.decompress(data, MOST + 1 - len(whole))
+        except zlib.error as error:
+            raise UsageError(f"the user data begins as gzip does, and is none: {error}") from error
+        if len(whole) > MOST:
+            raise UsageError(f"the user data is gzip and holds more than {MOST} bytes")
+        if not unpacker.eof:
+            raise UsageError("the user data is gzip and ends too early")
+        data = unpacker.unused_data
+    return whole
+
+
+def _as_part(data: bytes) -> bytes:
+    """Give user data as one part of a message; a message is a part as it stands."""
+    if _is_message(data):
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError("the user data is a MIME message, and no UTF-8") from error
+        return data
+    start = data.lstrip()[:40].lower()
+    kind = next((kind for begin, kind in _KINDS if start.startswith(begin)), "text/plain")
+    return _part(kind, data)
+
+
+def _is_message(data: bytes) -> bool:
+    """Whether it begins with the headers of a MIME message."""
+    from email.parser import BytesHeaderParser
+
+    if b"mime-version:" not in data[:4096].lower():
+        return False
+    head = BytesHeaderParser().parsebytes(data)
+    return head["MIME-Version"] is not None and head["Content-Type"] is not None
+
+
+def _part(kind: str, data: bytes) -> bytes:
+    head = f"Content-Type: {kind}\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n"
+    return head.encode() + base64.encodebytes(data)
+
+
+def _multipart(parts: list[bytes]) -> bytes:
+    boundary = ""
+    while not boundary or any(boundary.encode() in part for part in parts):
+        boundary = hashlib.sha256(b"\0".join((boundary.encode(), *parts))).hexdigest()[:40]
+    line = f"--{boundary}".encode()
+    head = f'Content-Type: multipart/mixed; boundary="{boundary}"\nMIME-Version: 1.0\n\n'.encode()
+    return head + b"".join(line + b"\n" + part + b"\n" for part in parts) + line + b"--\n"
