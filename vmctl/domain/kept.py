@@ -1,4 +1,4 @@
-"""What the record keeps beside servers and operations: traces of placement, used keys, debts."""
+"""What the record keeps beside servers and operations: placements, keys, debts, finds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vmctl.domain.record import Attempt, Server
+    from vmctl.domain.machine import SeenAddress
+    from vmctl.domain.record import Attempt, NewServer, Power, Server, ServerState, Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +46,17 @@ class Debt:
 
     attempt: Attempt
     operations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundServer:
+    """A server as its domain on a host says it is, to be brought back on record."""
+
+    server: NewServer
+    wanted: Wanted
+    number: int  # of its attempt
+    state: ServerState
+    power: Power
+    created: float | None = None  # None: nobody knows
+    boot: str | None = None
+    seen: tuple[SeenAddress, ...] = ()

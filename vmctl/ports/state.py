@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from vmctl.domain.action import Action
     from vmctl.domain.catalog import Flavor, Image, Keypair, SecurityGroup, ServerGroup
     from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
-    from vmctl.domain.kept import KeyUse, PlacementTrace
+    from vmctl.domain.kept import Debt, FoundServer, KeyUse, PlacementTrace
+    from vmctl.domain.observation import Observation, Turn
     from vmctl.domain.operation import (
         Actor,
         Event,
@@ -170,6 +172,23 @@ class Store(Protocol):
     def save_placement(self, server: str, trace: Mapping[str, object]) -> None:
         """Keep why a server was placed where it is, instead of what was kept before."""
 
+    # What was found on hosts
+
+    def observe(self, observations: Iterable[Observation]) -> tuple[Turn, ...]:
+        """Keep what was seen of servers that no operation is at, and say which states turned.
+
+        All in one transaction; what is older than the record changes nothing.
+        """
+
+    def import_server(self, found: FoundServer, *, event: Event | None = None) -> bool:
+        """Bring a server that stands on a host back on record; False if it is there as found.
+
+        Raises Conflict that says all that is in the way.
+        """
+
+    def assume(self, uuid: str) -> None:
+        """Be the database that domains name as their owner; Conflict once there are servers."""
+
     # Reading
 
     def operation(self, word: str) -> Operation:
@@ -192,6 +211,9 @@ class Store(Protocol):
 
     def claims(self, host: str = "") -> tuple[Claim, ...]:
         """List all live claims, or one host's."""
+
+    def owed(self, host: str = "") -> tuple[Debt, ...]:
+        """List the attempts whose cleanup is owed, to one host or to all."""
 
     def placement_of(self, server: str) -> PlacementTrace | None:
         """Read why a server was placed where it is, by its id."""
@@ -226,9 +248,21 @@ class Store(Protocol):
         """Write an event and return its id."""
 
     def events(
-        self, *, server: str = "", host: str = "", after: int = 0, limit: int = 0
+        self,
+        *,
+        server: str = "",
+        host: str = "",
+        operation: str = "",
+        after: int = 0,
+        limit: int = 0,
     ) -> tuple[Event, ...]:
-        """Read events, oldest first; a limit keeps the newest ones."""
+        """Read events, oldest first; a limit keeps the newest ones.
+
+        A server is its id, or a name: then of all servers that ever bore it.
+        """
+
+    def actions(self, server: str) -> tuple[Action, ...]:
+        """List what was done to a server, by its id, oldest first, with steps and events."""
 
 
 class Catalog(Protocol):

@@ -15,7 +15,9 @@ from vmctl.adapters.store import (
     events,
     hosts,
     kept,
+    observing,
     operations,
+    rebuild,
     servers,
     versions,
 )
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from vmctl.adapters.migrations import Migration
     from vmctl.adapters.store.engine import Tx
     from vmctl.domain.host_record import KvmCheck, Sighting
+    from vmctl.domain.kept import FoundServer
+    from vmctl.domain.observation import Observation, Turn
     from vmctl.domain.operation import (
         Actor,
         JournalEntry,
@@ -221,6 +225,26 @@ class SqlStore(Readings):
         """Keep why a server was placed where it is."""
         with self.writing() as tx:
             kept.save_placement(tx, server, trace)
+
+    # What was found on hosts
+
+    def observe(self, observations: Iterable[Observation]) -> tuple[Turn, ...]:
+        """Keep what was seen of servers that no operation is at, and say which states turned."""
+        with self.writing() as tx:
+            return observing.observe(tx, observations)
+
+    def import_server(self, found: FoundServer, *, event: Event | None = None) -> bool:
+        """Bring a server that stands on a host back on record; False if it is there as found."""
+        with self.writing() as tx:
+            new = rebuild.import_server(tx, found)
+            if new and event is not None:
+                events.record(tx, event)
+            return new
+
+    def assume(self, uuid: str) -> None:
+        """Be the database that domains name as their owner; Conflict once there are servers."""
+        with self.writing() as tx:
+            rebuild.assume(tx, uuid)
 
     # Hosts and events
 

@@ -69,7 +69,7 @@ def admit(
         task="scheduling",
         power=Power.NOSTATE,
     )
-    _attempt(tx, server.id, 1, wanted)
+    enter_attempt(tx, server.id, 1, wanted)
     token = enter(tx, operation, new)
     if server.secrets:
         save_secrets(tx, operation, server.secrets)
@@ -99,7 +99,7 @@ def readmit(
         mark(tx, server, present, AttemptState.OWED, None)
     values = {"attempt": present + 1, "host": wanted.host, "updated": tx.now}
     tx.connection.execute(update(servers).where(servers.c.id == server).values(values))
-    _attempt(tx, server, present + 1, wanted)
+    enter_attempt(tx, server, present + 1, wanted)
     return int(present) + 1
 
 
@@ -131,6 +131,18 @@ def mark(tx: Tx, server: str | None, number: int, state: AttemptState, fault: st
             tx.connection.execute(delete(table).where(held))
 
 
+def holder_of(tx: Tx, name: str) -> str | None:
+    """Say which server holds a name."""
+    holder: str | None = tx.connection.execute(
+        select(servers.c.id).where(
+            servers.c.name == name,
+            servers.c.deleted.is_(None),
+            (servers.c.state != ServerState.ERROR) | servers.c.launched.is_not(None),
+        )
+    ).scalar()
+    return holder
+
+
 def _give_room(tx: Tx, wanted: Wanted, judge: Judge) -> None:
     ensure(tx, wanted.host)
     # SQLite's write lock is held since the transaction began; PostgreSQL's readers and writers of
@@ -143,13 +155,7 @@ def _give_room(tx: Tx, wanted: Wanted, judge: Judge) -> None:
 
 
 def _give_name(tx: Tx, name: str) -> None:
-    holder = tx.connection.execute(
-        select(servers.c.id).where(
-            servers.c.name == name,
-            servers.c.deleted.is_(None),
-            (servers.c.state != ServerState.ERROR) | servers.c.launched.is_not(None),
-        )
-    ).scalar()
+    holder = holder_of(tx, name)
     if holder is not None:
         raise NameTaken(
             f"a server named {name} is there already ({holder})",
@@ -222,14 +228,21 @@ def _insert(tx: Tx, server: NewServer, **values: object) -> None:
     take_key(tx, server)
 
 
-def _attempt(tx: Tx, server: str | None, number: int, wanted: Wanted) -> None:
+def enter_attempt(
+    tx: Tx,
+    server: str | None,
+    number: int,
+    wanted: Wanted,
+    state: AttemptState = AttemptState.HELD,
+) -> None:
+    """Put an attempt on record with the room and the addresses that it holds."""
     execute = tx.connection.execute
     key = {"server": server, "number": number}
     execute(
         attempts.insert().values(
             **key,
             host=wanted.host,
-            state=AttemptState.HELD,
+            state=state,
             created=tx.now,
             updated=tx.now,
             plan=as_json(wanted.plan),

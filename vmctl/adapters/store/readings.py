@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmctl.adapters.store import events, hosts, kept, operations, servers
+from vmctl.adapters.store import actions, debts, events, hosts, kept, operations, servers
 from vmctl.adapters.store.database import Database
 
 if TYPE_CHECKING:
+    from vmctl.domain.action import Action
     from vmctl.domain.host_record import HostRecord
-    from vmctl.domain.kept import KeyUse, PlacementTrace
+    from vmctl.domain.kept import Debt, KeyUse, PlacementTrace
     from vmctl.domain.operation import Event, JournalEntry, Operation
     from vmctl.domain.record import Attempt, Claim, Server
 
@@ -52,6 +53,11 @@ class Readings(Database):
         with self.reading() as tx:
             return servers.claims_on(tx, host)
 
+    def owed(self, host: str = "") -> tuple[Debt, ...]:
+        """List the attempts whose cleanup is owed, to one host or to all."""
+        with self.reading() as tx:
+            return debts.owed(tx, host)
+
     def placement_of(self, server: str) -> PlacementTrace | None:
         """Read why a server was placed where it is."""
         with self.reading() as tx:
@@ -78,8 +84,24 @@ class Readings(Database):
             return hosts.host_at(tx, name)
 
     def events(
-        self, *, server: str = "", host: str = "", after: int = 0, limit: int = 0
+        self,
+        *,
+        server: str = "",
+        host: str = "",
+        operation: str = "",
+        after: int = 0,
+        limit: int = 0,
     ) -> tuple[Event, ...]:
-        """Read events, oldest first; a limit keeps the newest ones."""
+        """Read events, oldest first; a limit keeps the newest ones.
+
+        A server is its id, or a name: then of all servers that ever bore it.
+        """
         with self.reading() as tx:
-            return events.listing(tx, server=server, host=host, after=after, limit=limit)
+            return events.listing(
+                tx, server=server, host=host, operation=operation, after=after, limit=limit
+            )
+
+    def actions(self, server: str) -> tuple[Action, ...]:
+        """List what was done to a server, by its id, oldest first, with steps and events."""
+        with self.reading() as tx:
+            return actions.actions(tx, server)

@@ -19,7 +19,7 @@ from vmctl.adapters.rows import (
 from vmctl.adapters.schema import addresses, attempts, claims, nics, servers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy import ColumnElement
 
@@ -79,6 +79,11 @@ def addresses_in(tx: Tx, scope: str) -> frozenset[str]:
     """Say which addresses are held within a scope."""
     query = select(addresses.c.address).where(addresses.c.scope == scope)
     return frozenset(tx.connection.execute(query).scalars())
+
+
+def nics_at(tx: Tx, ids: Collection[str]) -> Nics:
+    """Read the network cards of all attempts of some servers."""
+    return _nics(tx, nics.c.server.in_(ids))
 
 
 def change(tx: Tx, server: str | None, change: Change) -> None:
