@@ -24,7 +24,7 @@ from vmctl.domain.sample import (
     keep_facts,
     steal_between,
 )
-from vmctl.domain.sample_form import from_plain, to_plain
+from vmctl.domain.sample_form import brief, for_placing, from_plain, to_plain
 from vmctl.errors import ProbeError
 
 FORGED = "00000000-0000-4000-8000-00000000000"
@@ -287,6 +287,16 @@ def test_a_record_with_missing_and_wrong_values_reads_as_if_they_were_not_said()
     assert seen.hostname == "kvm2"
     assert from_plain({**plain, "version": 2}) is None
     assert from_plain({"version": 1}) is None
+
+
+@pytest.mark.parametrize("uuid", [None, 7, ["a"], {}])
+def test_a_guest_whose_uuid_is_no_text_is_not_there_in_any_reading(uuid: object) -> None:
+    guests = [[uuid, "odd"], [], "none", ["theirs", "foreign"], ["mine", "own"]]
+    plain = {"version": 1, "taken_at": 1.0, "guests": guests}
+
+    readings = (brief(plain, {"mine"}, "default"), for_placing(plain, {"mine"}))
+
+    assert [[guest.uuid for guest in seen.guests] for seen in readings if seen] == [["theirs"]] * 2
 
 
 def test_a_quick_look_keeps_the_facts_of_the_last_full_one_of_the_same_boot() -> None:

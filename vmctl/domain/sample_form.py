@@ -71,13 +71,18 @@ def _some(
             continue
         held = plain[name]
         if name == "guests" and isinstance(held, list):
-            held = [one for one in held if isinstance(one, list) and one and one[0] not in ours]
+            held = [one for one in held if _is_foreign(one, ours)]
         elif name == "pools" and pool is not None and isinstance(held, list):
             held = [one for one in held if isinstance(one, Mapping) and one.get("name") == pool]
         value = reader(held)
         if value is not None:
             read[name] = value
     return HostSample(**read) if "taken_at" in read else None
+
+
+def _is_foreign(row: object, ours: Collection[str]) -> bool:
+    """Whether a guest's row can be read, and is of none of ours."""
+    return isinstance(row, list) and bool(row) and isinstance(row[0], str) and row[0] not in ours
 
 
 _BRIEF = (
