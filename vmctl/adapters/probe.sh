@@ -11,12 +11,38 @@ PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL PATH
 nl='
 '
-say() { printf '\n%s %s\n' "$n" "$1"; }
+out=
+say() { out="$out$nl$n $1$nl"; }
+tell() { out="$out$1$nl"; }
 
 say "begin $depth"
 
-# Each line comes as FILE:LINE. What may be long and says nothing here stays away.
-say files
+say tools
+for tool in curl flock timeout iptables ebtables nft ip swtpm dnsmasq qemu-img virtqemud libvirtd; do
+    command -v "$tool" >/dev/null 2>&1 && tell "$tool"
+done
+
+say sockets
+for socket in libvirt-sock virtqemud-sock virtstoraged-sock virtnetworkd-sock virtnwfilterd-sock \
+    virtproxyd-sock; do
+    if [ -w "/run/libvirt/$socket" ]; then
+        tell "$socket w"
+    elif [ -S "/run/libvirt/$socket" ]; then
+        tell "$socket -"
+    fi
+done
+if [ -c /dev/kvm ]; then
+    say kvm
+    if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then tell allowed; else tell refused; fi
+fi
+
+if [ "$depth" = full ]; then
+    say sshd
+    tell "$(grep -shiE -m 3 '^[[:space:]]*MaxStartups[[:space:]]' /etc/ssh/sshd_config.d/*.conf \
+        /etc/ssh/sshd_config </dev/null)"
+fi
+
+# What the kernel says of itself; the sieve below reads these too, for that costs no process more.
 set -- /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /proc/sys/kernel/arch \
     /proc/sys/kernel/random/boot_id /etc/machine-id /proc/meminfo /proc/loadavg /proc/uptime \
     /proc/stat /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io \
@@ -25,32 +51,6 @@ set -- /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /proc/sys/kernel/arc
     /sys/class/net/*/bridge/nf_call_ip6tables
 if [ -r /etc/os-release ]; then set -- "$@" /etc/os-release; else set -- "$@" /usr/lib/os-release; fi
 [ "$depth" = quick ] || set -- "$@" /sys/fs/selinux/enforce
-grep -sHEv -m 70 '^(intr|softirq|cpu[0-9]|#|$)' "$@" </dev/null
-
-say tools
-for tool in curl flock timeout iptables ebtables nft ip swtpm dnsmasq qemu-img virtqemud libvirtd; do
-    command -v "$tool" >/dev/null 2>&1 && printf '%s\n' "$tool"
-done
-
-say sockets
-for socket in libvirt-sock virtqemud-sock virtstoraged-sock virtnetworkd-sock virtnwfilterd-sock \
-    virtproxyd-sock; do
-    if [ -w "/run/libvirt/$socket" ]; then
-        printf '%s w\n' "$socket"
-    elif [ -S "/run/libvirt/$socket" ]; then
-        printf '%s -\n' "$socket"
-    fi
-done
-if [ -c /dev/kvm ]; then
-    say kvm
-    if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then echo allowed; else echo refused; fi
-fi
-
-if [ "$depth" = full ]; then
-    say sshd
-    grep -shiE -m 3 '^[[:space:]]*MaxStartups[[:space:]]' /etc/ssh/sshd_config.d/*.conf \
-        /etc/ssh/sshd_config </dev/null
-fi
 
 # Of what libvirt says, only what is wanted leaves the host, and what to ask next is found out:
 # `n path DIRECTORY` for each pool that is a directory, and last `n more COMMANDS`.
@@ -72,7 +72,18 @@ function value(attribute) {
     return substr($0, RSTART + length(attribute) + 2, RLENGTH - length(attribute) - 2)
 }
 function mark(section) { return "; echo \"" n " " section "\n\"; " }
-BEGIN { q = sprintf("%c", 39) }
+BEGIN {
+    q = sprintf("%c", 39)
+    # Each line comes as FILE:LINE. What may be long and says nothing here stays away.
+    if (ARGC > 1) print "\n" n " files"
+    for (i = 1; i < ARGC; i++)
+        while ((getline line < ARGV[i]) > 0)
+            if (ARGV[i] !~ /\/(meminfo|stat|pressure\/[a-z]+|os-release)$/ ||
+                line ~ /^(Mem(Total|Available):|Huge|cpu |btime |some |(ID|ID_LIKE|NAME|VERSION_ID)=)/)
+                print ARGV[i] ":" substr(line, 1, 400)
+    ARGC = 1
+    print "\n" n " libvirt"
+}
 $1 == n {
     kind = $2; record = ""; in_record = 0; disk = 0; cpu = 0; part = ""; names = ""
     if (kind == "guest") found[$3] = 1
@@ -152,14 +163,16 @@ END {
     if (more != "") print n " more " substr(more, 3)
 }'
 ask() {
+    commands=$1 again=$2
+    shift 2
     {
-        timeout "$limit" virsh -q -c "$uri" "$1" </dev/null 2>&1
-        say "end $?"
-    } | awk -v n="$n" -v depth="$depth" -v again="$2" "$sieve"
+        timeout "$limit" virsh -q -c "$uri" "$commands" </dev/null 2>&1
+        printf '\n%s end %s\n' "$n" $?
+    } | awk -v n="$n" -v depth="$depth" -v again="$again" "$sieve" "$@"
 }
 # A shell's patterns take a second to find their way through a long text; its lines are short.
 sort_out() {
-    printf '%s\n' "$1"
+    tell "$1"
     more=
     for line in $1; do
         case $line in
@@ -169,11 +182,10 @@ sort_out() {
         esac
     done
 }
-say libvirt
 set -f
 IFS=$nl
 paths=
-sort_out "$(ask "$ask" "")"
+sort_out "$(ask "$ask" "" "$@")"
 [ -z "$more" ] || sort_out "$(ask "$more" 1)"
 
 # The room in pools that are directories: libvirt's own numbers are those of its last refresh.
@@ -181,16 +193,19 @@ sort_out "$(ask "$ask" "")"
 set -- $paths
 if [ $# -gt 0 ]; then
     say df
-    if ! timeout 5 df -PkT -- "$@" 2>/dev/null; then
+    if room=$(timeout 5 df -PkT -- "$@" 2>/dev/null); then
+        tell "$room"
+    else
         for path; do
             say "df $path"
-            timeout 1 df -Pk -- "$path" 2>&1
+            tell "$(timeout 1 df -Pk -- "$path" 2>&1)"
         done
     fi
 fi
 if [ "$depth" = full ]; then
     say clock
-    date +%s
+    tell "$(date +%s)"
 fi
 say done
+printf '%s' "$out"
 exit 0
