@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from vmctl.domain.host import Host
 from vmctl.domain.sample import Depth, HostSample
 from vmctl.errors import HostUnreachable
 from vmctl.services.check import check_hosts
-from vmctl.services.hosts import look, never_asked, views
+from vmctl.services.hosts import look, never_asked, sample_of, sighting, views
 
 NOW = 1_800_000_000.0
 
@@ -68,7 +69,8 @@ def test_a_host_that_does_not_answer_is_down_and_costs_the_others_nothing(store:
     hosts = [a_host("kvm1"), a_host("kvm2")]
     gone = HostUnreachable("kvm2", "kvm2: no answer within 5 s")
 
-    failures = look(hosts, Hosts(answers={"kvm1": a_sample(), "kvm2": gone}), store, lambda: NOW)
+    played = Hosts(answers={"kvm1": a_sample(), "kvm2": gone})
+    failures = look(hosts, played, {}, lambda: store, lambda: NOW)
 
     seen = views(hosts, {one.name: one for one in store.hosts()}, {}, NOW)
     assert failures == {"kvm2": gone}
@@ -83,11 +85,38 @@ def test_a_bug_that_one_host_brings_out_is_told_after_the_others_are_kept(store:
         look(
             hosts,
             Hosts(answers={"kvm1": ZeroDivisionError(), "kvm2": a_sample()}),
-            store,
+            {},
+            lambda: store,
             lambda: NOW,
         )
 
     assert [one.name for one in store.hosts() if one.answered] == ["kvm2"]
+
+
+def test_the_record_is_opened_while_the_hosts_are_asked(store: SqlStore) -> None:
+    asked, opened = threading.Event(), threading.Event()
+
+    class Slow(Hosts):
+        def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
+            del host, depth
+            asked.set()
+            # It answers only once the record is open: neither may wait for the other.
+            assert opened.wait(5)
+            return a_sample(memory_available=before.memory if before else None)
+
+    def open_it() -> SqlStore:
+        assert asked.wait(5)
+        opened.set()
+        return store
+
+    store.save_samples([sighting("kvm1", a_sample())])
+    records = {one.name: one for one in store.hosts()}
+    failures = look([a_host("kvm1")], Slow(answers={}), records, open_it, lambda: NOW)
+
+    kept = sample_of(next(iter(store.hosts())))
+    assert failures == {}
+    assert kept is not None
+    assert kept.memory_available == 8192, "the prober was told of the last look"
 
 
 def test_servers_on_a_host_that_was_written_out_are_still_told() -> None:

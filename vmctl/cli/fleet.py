@@ -58,7 +58,7 @@ def live_fleet(context: Context, *, refresh: bool = False) -> tuple[Fleet, Polic
         else to_ask(inventory, record.hosts, time.time(), policy.options.max_sample_age)
     )
     if asked:
-        look(asked, app.prober, app.store, time.time)
+        look(asked, app.prober, record.hosts, lambda: app.store, time.time)
         record = app.fleet_record()
     return fleet_of(inventory, record, time.time()), policy
 

@@ -14,10 +14,11 @@ from vmctl.errors import NotFound
 from vmctl.services.hosts import HostView, look, never_asked, views
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vmctl.cli.context import Context
     from vmctl.domain.host import Host
+    from vmctl.domain.host_record import HostRecord
 
 _COLUMNS = (
     "Host Name",
@@ -71,7 +72,7 @@ def see(
     records, claimed = app.on_record()
     asked = list(hosts) if refresh else never_asked(hosts, records)
     if asked:
-        failures = look(asked, app.prober, app.store, time.time)
+        failures = look(asked, app.prober, records, lambda: app.store, time.time)
         for failure in failures.values():
             context.say(failure.message)
         records, claimed = app.on_record()
@@ -131,20 +132,21 @@ def host_show(context: Context, *, host: str, refresh: bool) -> Record:
     app = context.app
     found = app.inventory.host(host)
 
-    def view() -> tuple[HostView, set[str]]:
-        records, claimed = app.on_record()
+    def view(records: Mapping[str, HostRecord], claimed: Mapping[str, set[str]]) -> HostView:
         seen = views([found], records, claimed, time.time(), whole=True)
-        return next(one for one in seen if one.known), claimed.get(host, set())
+        return next(one for one in seen if one.known)
 
-    known, ours = view()
+    records, claimed = app.on_record()
+    known = view(records, claimed)
     if refresh or known.sample is None or known.sample.facts_at is None:
-        failures = look([found], app.prober, app.store, time.time, depth="full")
+        failures = look([found], app.prober, records, lambda: app.store, time.time, depth="full")
         for failure in failures.values():
             context.say(failure.message)
             if failure.hint:
                 context.say(f"hint: {failure.hint}")
-        known, ours = view()
-    return Record(fields=fields_of(known, ours, last_seen(known)))
+        records, claimed = app.on_record()
+        known = view(records, claimed)
+    return Record(fields=fields_of(known, claimed.get(host, set()), last_seen(known)))
 
 
 @action

@@ -40,11 +40,13 @@ def fanout(
     limit: int = 16,
     *,
     deadline: float | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> dict[str, Ok[R] | Failed]:
     """Call `fn` with each thing, so many at a time, and tell by name how each call ended.
 
     The order is that of the things. After `deadline` seconds what has not ended is a failure, and
     its thread is left behind: the threads are daemons, so a hung one never holds up the exit.
+    What is to be done `meanwhile` is done in the caller's own thread; if it fails, all does.
     """
     todo = list(things)
     waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
@@ -66,6 +68,8 @@ def fanout(
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(work,), daemon=True).start()
     try:
+        if meanwhile is not None:
+            meanwhile()
         return _gather([thing.name for thing in todo], ended, deadline)
     finally:
         over.set()

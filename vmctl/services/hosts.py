@@ -13,7 +13,7 @@ from vmctl.domain.usage import Usage, pressure_word, reckon, state_of
 from vmctl.errors import RemoteFailed, VmctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from vmctl.domain.sample import Depth, HostSample
     from vmctl.domain.usage import State
@@ -53,12 +53,16 @@ class HostView:
 def look(
     hosts: Sequence[Host],
     prober: Prober,
-    store: Store,
+    records: Mapping[str, HostRecord],
+    open_store: Callable[[], Store],
     clock: Clock,
     *,
     depth: Depth = "quick",
 ) -> dict[str, VmctlError]:
     """Look at these hosts side by side, keep what was seen, and give what went wrong by host.
+
+    `records` are what is on record of them by now. The store, which takes its time to open, is
+    opened while they are asked.
 
     A host that does not answer costs its own time limit and is kept as down; it fails nothing.
     One whose libvirt does not answer is told of too, for it is as good as down.
@@ -66,12 +70,10 @@ def look(
     # Threads and queues are only for those who ask: a list from the record has no use for them.
     from vmctl.services.fanout import Ok, fanout
 
-    before = {one.name: sample_of(one) for one in store.hosts()}
-
     def ask(host: Host) -> HostSample:
-        return prober.look(host, depth=depth, before=before.get(host.name))
+        return prober.look(host, depth=depth, before=sample_of(records.get(host.name)))
 
-    ended = fanout(ask, hosts, AT_ONCE)
+    ended = fanout(ask, hosts, AT_ONCE, meanwhile=open_store)
     now = clock()
     failures: dict[str, VmctlError] = {}
     bugs: list[Exception] = []
@@ -93,7 +95,7 @@ def look(
             continue
         failures[name] = outcome.error
         sightings.append(Sighting(host=name, at=now, error=outcome.error.message))
-    store.save_samples(sightings)
+    open_store().save_samples(sightings)
     if bugs:
         # Told only now, so that one host's oddity never costs what the others answered.
         raise bugs[0]
