@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
-    from vmctl.ports import Examiner, Hypervisors, Prober
+    from vmctl.ports import Examiner, Hypervisors, Leases, Neighbours, Prober
+    from vmctl.sagas.work import World
+    from vmctl.services.claiming import Claims
+    from vmctl.services.recovery import Recovery
 
 URLS_AT_ONCE = 2
 """So many hosts fetch one URL at a time; the others take it from them."""
@@ -264,6 +267,61 @@ class App:
 
         return BasePruner(self.shells, self.libvirts, FlockLeases(self.shells))
 
+    @cached_property
+    def leases(self) -> Leases:
+        """Who is at work on what."""
+        from vmctl.adapters.leases import open_leases
+
+        return open_leases(self.location)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Whoever asks on a network who is there."""
+        from vmctl.adapters.neighbours import ShellNeighbours
+
+        return ShellNeighbours(self.shells)
+
+    @cached_property
+    def world(self) -> World:
+        """All that a server's life goes through."""
+        from vmctl.adapters.host_lease import FlockLeases
+        from vmctl.sagas.work import World
+
+        return World(
+            store=self.store,
+            leases=self.leases,
+            hypervisors=self.hypervisors,
+            host_leases=FlockLeases(self.shells),
+            bases=self.base_images,
+            renderer=self.renderer,
+            prober=self.prober,
+            clock=time.time,
+            sleep=time.sleep,
+        )
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The claims of this command, its leases and looks shared between its servers."""
+        from vmctl.services.claiming import Claims
+        from vmctl.services.judging import Judge
+        from vmctl.services.policy import policy_of
+
+        judge = Judge(self.inventory, policy_of(self.inventory), time.time)
+        return Claims(self.world, self.inventory, self.neighbours, judge, self.catalog.groups)
+
+    def recovery(self, tell: Callable[[str], None] = lambda _: None) -> Recovery:
+        """Give what going on with the work of the dead takes."""
+        from vmctl.services.recovery import Recovery
+
+        return Recovery(
+            world=self.world,
+            actor=self.actor,
+            owner=self.owner,
+            hosts=self.inventory.hosts,
+            claim=self.claims.claim,
+            tell=tell,
+        )
+
     def look_at_keys(self, host: Host) -> Seen:
         """Look at the keys that a host shows, or a jump host on the way to it."""
         from vmctl.adapters.trust import look
@@ -289,6 +347,12 @@ class App:
             words = [shell, "-c", *command] if command else [shell]
         self.close()
         return run(words)
+
+    @property
+    def owner(self) -> str:
+        """Who is at work, for people: which process of whom, and where."""
+        actor = self.actor
+        return f"{actor.login}@{actor.client} (process {os.getpid()})"
 
     @cached_property
     def actor(self) -> Actor:

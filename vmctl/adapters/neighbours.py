@@ -47,13 +47,16 @@ class ShellNeighbours:
     def who_answers(
         self, host: Host, bridge: str, addresses: tuple[str, ...]
     ) -> Mapping[str, bool | None]:
-        """Ask for each in turn; None for one that could not be asked for."""
-        script = "".join(f"({_question(bridge, one).strip()}\n)\n" for one in addresses)
+        """Ask for all at the same time; None for one that could not be asked for."""
+        asked = "".join(
+            f"({_question(bridge, one).strip()}\n) | sed s/^/{at}:/ &\n"
+            for at, one in enumerate(addresses)
+        )
+        script = f"{asked}wait\n"
         done = self._shells.shell(host).run(script, timeout=_LIMIT)
-        words = done.stdout.decode(errors="replace").split()
-        if len(words) != len(addresses):
-            return dict.fromkeys(addresses)
-        return {one: _WORDS.get(word) for one, word in zip(addresses, words, strict=True)}
+        lines = done.stdout.decode(errors="replace").split()
+        said = dict(line.partition(":")[::2] for line in lines)
+        return {one: _WORDS.get(said.get(str(at), "")) for at, one in enumerate(addresses)}
 
     def ssh_answers(self, host: Host, address: str) -> bool:
         """Whether an ssh server greets a caller on that host at this address."""

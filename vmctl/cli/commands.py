@@ -56,6 +56,8 @@ COMMANDS: Commands = {
     "placement simulate": Command("vmctl.cli.placement", "placement_simulate", "place a request on a fleet, both from files"),
     "quota set": Command("vmctl.cli.quota", "quota_set", "limit what a project may take"),
     "quota show": Command("vmctl.cli.quota", "quota_show", "show what a project may take"),
+    "server create": Command("vmctl.cli.server_create", "server_create", "create servers"),
+    "server delete": Command("vmctl.cli.server_delete", "server_delete", "delete servers", names=("server",)),
     "server group create": Command("vmctl.cli.server_group", "server_group_create", "make a server group"),
     "server group delete": Command("vmctl.cli.server_group", "server_group_delete", "delete server groups", names=("group",)),
     "server group list": Command("vmctl.cli.server_group", "server_group_list", "list the server groups"),

@@ -73,7 +73,7 @@ class Claims:
         spanning = self._spanning(work.build)
         with ExitStack() as stack:
             rounds: list[Round[Held]] = []
-            for arbiter, networks in spanning.items():
+            for arbiter, networks in spanning:
                 held = stack.enter_context(
                     self._networks.join(
                         arbiter.name,
@@ -111,7 +111,7 @@ class Claims:
         self._owner = self._owner or self._world.store.uuid()
         return self._owner
 
-    def _spanning(self, build: Build) -> dict[Host, list[Network]]:
+    def _spanning(self, build: Build) -> list[tuple[Host, list[Network]]]:
         """Give the arbiters whose leases are needed, in one order for everybody."""
         found: dict[str, list[Network]] = {}
         for card in build.cards:
@@ -121,7 +121,7 @@ class Claims:
             arbiter = self._inventory.arbiter(network)
             if arbiter is not None:
                 found.setdefault(arbiter.name, []).append(network)
-        return {self._inventory.hosts[name]: found[name] for name in sorted(found)}
+        return [(self._inventory.hosts[name], found[name]) for name in sorted(found)]
 
     def _look(self, host: Host) -> HostSample:
         before = sample_of(self._world.store.host(host.name))

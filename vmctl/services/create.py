@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vmctl.domain.operation import Event, NewOperation
+from vmctl.domain.operation import Event, Mark, NewOperation
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import NewServer
 from vmctl.errors import AddressTaken, ClaimLost, HostError, NoValidHost, VmctlError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.network import Network
-    from vmctl.domain.operation import Actor, Mark, Token
+    from vmctl.domain.operation import Actor, Token
     from vmctl.domain.placement import Choice
     from vmctl.domain.record import Claim, Company, Judge, Wanted
     from vmctl.domain.spec import ServerSpec
@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 AT_ONCE = 32
 PER_HOST = 8
 _ADDRESS_TRIES = 50
+_MARKS = {
+    Mark.STARTED: "{step}",
+    Mark.FAILED: "{step} failed",
+    Mark.UNDO_STARTED: "undo {step}",
+    Mark.UNDO_FAILED: "undo {step} failed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +316,8 @@ class _Maker:
 
     def _tell(self, host: Host) -> Callable[[str, Mark], None]:
         def tell(step: str, mark: Mark) -> None:
-            self._say(host.name, step if mark.value == "started" else f"{step} {mark.value}")
+            if mark is not Mark.DONE and mark is not Mark.UNDONE:
+                self._say(host.name, _MARKS[mark].format(step=step))
 
         return tell
 
