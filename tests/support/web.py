@@ -19,6 +19,11 @@ class Web:
     ranges: bool = True
     tells_size: bool = True
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+    """While it is cleared, only a half of what was asked for is sent."""
+
+    def __post_init__(self) -> None:
+        self.hold.set()
 
     def url(self, path: str) -> str:
         return f"{self.root}/{path}"
@@ -58,7 +63,10 @@ def web(address: str = "127.0.0.1") -> Iterator[Web]:
                 self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             try:
-                self.wfile.write(content)
+                self.wfile.write(content[: len(content) // 2])
+                self.wfile.flush()
+                served.hold.wait(120)
+                self.wfile.write(content[len(content) // 2 :])
             except OSError:
                 self.close_connection = True
 
@@ -73,6 +81,7 @@ def web(address: str = "127.0.0.1") -> Iterator[Web]:
     try:
         yield served
     finally:
+        served.hold.set()
         server.shutdown()
-        server.server_close()
+        server.server_close()  # which waits for no answer that is under way
         thread.join()

@@ -83,7 +83,8 @@ while verb=$(hear); do
     case $verb in
     beat) ;;
     'url '*) fetch "${verb#url }"; say fetched ;;
-    free) say "free $(v pool-info --bytes --pool="$pool" | sed -n 's/^Available: *//p')" ;;
+    # What libvirt says of a pool is as old as its last refresh.
+    free) say "free $(df -B1 --output=avail "$path" | tail -n 1 | tr -d ' ')" ;;
     verify) verify ;;
     publish)
         if said=$(v vol-create-as --pool="$pool" --name="$name.ok" --capacity=0 --allocation=0 \
