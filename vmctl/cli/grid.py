@@ -52,17 +52,25 @@ def draw(grid: Grid, *, limit: int = 0) -> str:
     """Draw the table; with a limit, wrap what may be wrapped until it is that wide."""
     columns = len(grid.header)
     header = [tidy(name) for name in grid.header]
-    rows = [[tidy(cell) for cell in row] for row in grid.rows]
-    widths = [
-        max((_widest(row[column]) for row in (header, *rows)), default=0)
-        for column in range(columns)
-    ]
+    # What is plain is told for the whole table at once: to look at each of ten thousand cells
+    # takes longer than all else.
+    said = "".join(map("".join, (header, *grid.rows)))
+    plain = said.isascii() and said.isprintable()
+    rows = grid.rows if plain else [[tidy(cell) for cell in row] for row in grid.rows]
+    wide = len if plain else _widest
+    widths = [max(map(wide, column)) for column in zip(header, *rows, strict=True)]
     if limit > 0:
         widths = _shrunk(header, widths, limit - 3 * columns - 1, grid.floors)
     rule = "+" + "".join("-" * (columns_wide + 2) + "+" for columns_wide in widths)
     lines = [rule]
     lines.extend(_row(header, widths, grid.right, None))
     lines.append(rule)
+    if plain and limit <= 0 and grid.paint is None:
+        fills = [str.rjust if right else str.ljust for right in grid.right]
+        for row in rows:
+            cells = [fill(cell, to) for fill, cell, to in zip(fills, row, widths, strict=True)]
+            lines.append(f"| {' | '.join(cells)} |")
+        rows = ()
     for number, row in enumerate(rows):
         lines.extend(_row(row, widths, grid.right, _painter(grid, number)))
     lines.append(rule)
