@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import fleet_values, inventory, placement, placement_growth, refresh, startup
+from benchmarks import (
+    fleet_values,
+    inventory,
+    placement,
+    placement_growth,
+    refresh,
+    server_list,
+    startup,
+)
 
 BENCHMARKS = {
     "startup": startup.run,
@@ -13,6 +21,7 @@ BENCHMARKS = {
     "placement": placement.run,
     "placement-growth": placement_growth.run,
     "refresh": refresh.run,
+    "server-list": server_list.run,
 }
 
 

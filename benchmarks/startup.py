@@ -48,12 +48,13 @@ def measure(argvs: list[tuple[str, ...]], rounds: int = ROUNDS) -> list[float]:
         env = {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(Path.cwd())}
         env |= write_fleet(Path(home), 500)
         for argv in argvs:
-            _cpu(argv, env)  # bytecode and page cache
-        samples = [[_cpu(argv, env) for argv in argvs] for _ in range(rounds)]
+            cpu(argv, env)  # bytecode and page cache
+        samples = [[cpu(argv, env) for argv in argvs] for _ in range(rounds)]
     return [statistics.median(column) for column in zip(*samples, strict=True)]
 
 
-def _cpu(argv: tuple[str, ...], env: dict[str, str]) -> float:
+def cpu(argv: tuple[str, ...], env: dict[str, str]) -> float:
+    """Run a line and give the CPU seconds that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

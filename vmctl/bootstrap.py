@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.operation import Actor
+    from vmctl.domain.server_line import HostWord, ServerLine
     from vmctl.ports import Examiner, Hypervisors, Leases, Neighbours, Prober
     from vmctl.sagas.work import World
     from vmctl.services.claiming import Claims
@@ -144,24 +145,24 @@ class App:
 
         The quick way, where there is one.
         """
-        from vmctl.adapters import fastread
-        from vmctl.adapters.location import SqliteFile
-        from vmctl.errors import StateError
+        from vmctl.adapters.on_record import hosts
 
-        location = self.location
-        if isinstance(location, SqliteFile):
-            if not location.path.exists():
-                return {}, {}
-            try:
-                with fastread.reading(location.path) as db:
-                    records, claimed = fastread.overview(db)
-                return {one.name: one for one in records}, claimed
-            except StateError:
-                pass  # the store tells what is wrong, or mends it
-        claimed = {}
-        for claim in self.store.claims():
-            claimed.setdefault(claim.host, set()).add(claim.server)
-        return {one.name: one for one in self.store.hosts()}, claimed
+        return hosts(self.location, lambda: self.store)
+
+    def server_lines(
+        self, *, deleted: bool = False, whole: bool = True
+    ) -> tuple[list[ServerLine], dict[str, HostWord]]:
+        """Read every server as lists tell of it, and what is known of every host."""
+        from vmctl.adapters.on_record import servers
+
+        return servers(self.location, lambda: self.store, deleted=deleted, whole=whole)
+
+    def host_names(self) -> frozenset[str]:
+        """Name the hosts of the inventory, without making anything of them."""
+        from vmctl.adapters.inventory import known_names
+
+        folder = self.config.cache_folder
+        return frozenset(known_names(self.inventory_path, folder, "hosts", check_policy))
 
     @cached_property
     def shells(self) -> HostShells:

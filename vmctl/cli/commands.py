@@ -62,5 +62,6 @@ COMMANDS: Commands = {
     "server group delete": Command("vmctl.cli.server_group", "server_group_delete", "delete server groups", names=("group",)),
     "server group list": Command("vmctl.cli.server_group", "server_group_list", "list the server groups"),
     "server group show": Command("vmctl.cli.server_group", "server_group_show", "show a server group", names=("group",)),
+    "server list": Command("vmctl.cli.server_list", "server_list", "list the servers"),
     "version": Command("vmctl.cli.help", "version", "print the version", plain=True),
 }  # fmt: skip

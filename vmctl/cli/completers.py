@@ -93,7 +93,9 @@ COMPLETERS: Completers = {
     "group": _recorded("group"),
     "host": complete_hosts,
     "image": _recorded("image"),
+    "keypair": _recorded("keypair"),
     "network": complete_networks,
+    "server": _recorded("server"),
     "shell": complete_shells,
 }
 
@@ -101,8 +103,10 @@ OPTION_VALUES: Mapping[str, str] = {
     "--flavor": "flavor",
     "--host": "host",
     "--image": "image",
+    "--key-name": "keypair",
     "--network": "network",
     "--remove": "host",
+    "--server": "server",
     "--server-group": "group",
 }
 """Which completer an option's values come from, in whatever command it stands."""

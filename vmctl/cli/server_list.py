@@ -1,0 +1,82 @@
+"""``vmctl server list``: the servers as they are on record, or looked at anew."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmctl.cli.command import lister
+from vmctl.cli.output import Column, Table
+from vmctl.cli.server_columns import columns_of
+from vmctl.cli.server_options import list_options, resolved, wanted_of
+from vmctl.cli.server_words import say_lost, zones_of_hosts
+from vmctl.collecting import no_collecting
+from vmctl.errors import NotFound
+from vmctl.services.finding import choose
+
+if TYPE_CHECKING:
+    from vmctl.cli.context import Context
+    from vmctl.domain.server_line import ServerLine
+
+
+@lister
+@list_options
+@click.option("--count", is_flag=True, help="say only how many there are")
+@click.option("-n", "--no-name-lookup", "as_ids", is_flag=True, help="images by their ids")
+@click.option("--marker", metavar="ID", help="only those that stand after this server")
+@click.option("--max-items", metavar="N", type=click.IntRange(min=0), help="at most N servers")
+@click.option("--all-projects", is_flag=True, help="of all projects, with a column that names them")
+@click.option("--name-lookup-one-by-one", is_flag=True, hidden=True)
+@click.option("--user-domain", hidden=True)
+@click.option("--project-domain", hidden=True)
+def server_list(
+    context: Context,
+    *,
+    count: bool,
+    as_ids: bool,
+    marker: str | None,
+    max_items: int | None,
+    all_projects: bool,
+    **asked: Any,
+) -> Table:
+    """List servers from the record, those whose host is down or has booted since as UNKNOWN.
+
+    Several tests must all be met. If a project is chosen, only its servers are listed.
+    """
+    app = context.app
+    wanted = wanted_of(context, asked, all_projects=all_projects)
+    # Thousands of values that all live until the end: there is no garbage among them.
+    output = context.output
+    more = bool(output.long or output.columns or output.sort_columns)
+    with no_collecting():
+        lines, hosts = app.server_lines(
+            deleted=wanted.of_the_deleted, whole=more or wanted.of_specs
+        )
+        zones = zones_of_hosts(context) if more or wanted.zone is not None else {}
+        wanted = resolved(context, wanted, lines)
+        found = choose(lines, wanted, hosts=hosts, zones=zones, now=time.time())
+        say_lost(context, found)
+        found = _page(found, marker, max_items)
+        if count:
+            return Table(columns=("Count",), rows=[(len(found),)])
+        columns = columns_of(
+            hosts, zones, long=output.long, as_ids=as_ids, projects=all_projects, more=more
+        )
+        cells = [cell for _, _, cell in columns]
+        return Table(
+            columns=[Column(name, when) for name, when, _ in columns],
+            rows=[[cell(line) for cell in cells] for line in found],
+        )
+
+
+def _page(found: list[ServerLine], marker: str | None, most: int | None) -> list[ServerLine]:
+    if marker is not None:
+        places = [place for place, line in enumerate(found) if marker in (line.id, line.name)]
+        if not places:
+            raise NotFound(
+                f"marker [{marker}] not found", hint="it is the last ID of what you have"
+            )
+        found = found[places[0] + 1 :]
+    return found if most is None else found[:most]

@@ -1,0 +1,90 @@
+"""What commands on servers have in common: cells, moments, and finding the one that is meant."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from vmctl.cli.cells import Shown
+from vmctl.errors import Conflict, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from vmctl.cli.context import Context
+    from vmctl.domain.record import Server
+    from vmctl.domain.server_line import ServerLine
+
+_POWER = {
+    "nostate": Shown(0, "NOSTATE"),
+    "running": Shown(1, "Running"),
+    "paused": Shown(3, "Paused"),
+    "shutdown": Shown(4, "Shutdown"),
+    "crashed": Shown(6, "Crashed"),
+    "suspended": Shown(7, "Suspended"),
+}
+_UNSEEN = Shown(None, "Unknown")
+
+
+def power_cell(power: str) -> Shown:
+    """Make a cell of a power state: openstack's number for programs."""
+    return _POWER.get(power, _UNSEEN)
+
+
+def stamp(at: float | None) -> str | None:
+    """Write a moment as openstack does."""
+    return None if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def moment(text: str, name: str) -> float:
+    """Read a moment as ISO 8601 writes it; one that names no zone is in UTC."""
+    from datetime import UTC, datetime
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"Invalid {name} value: {text}", hint="ISO 8601, such as 2026-01-31T12:00:00Z"
+        ) from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def the_server(context: Context, word: str) -> Server:
+    """Find the server that a word means, in openstack's words where there is none or several."""
+    store = context.app.store
+    try:
+        return store.server(word)
+    except NotFound:
+        from difflib import get_close_matches
+
+        close = get_close_matches(word, (one.name for one in store.servers()), n=3)
+        meant = " or ".join(repr(one) for one in close)
+        hint = f"Did you mean {meant}?" if close else "vmctl server list"
+        raise NotFound(f"No Server found for {word}", hint=hint) from None
+    except Conflict as error:
+        several = f"More than one Server exists with the name '{word}'."
+        raise Conflict(several, hint=f"give an id: {error.message.partition(': ')[2]}") from None
+
+
+def zones_of_hosts(context: Context) -> Mapping[str, str]:
+    """Say in which zone each host of the inventory is; without an inventory nothing is known."""
+    if context.config.inventory is None:
+        return {}
+    return {host.name: host.zone for host in context.app.inventory.hosts.values()}
+
+
+def say_lost(context: Context, lines: Iterable[ServerLine]) -> None:
+    """Tell of servers whose host is no longer in the inventory: nobody asks after them there."""
+    if context.config.inventory is None:
+        return
+    known = context.app.host_names()
+    lost: dict[str, int] = {}
+    for line in lines:
+        if line.host is not None and line.deleted is None and line.host not in known:
+            lost[line.host] = lost.get(line.host, 0) + 1
+    for host, count in sorted(lost.items()):
+        them = "1 server is" if count == 1 else f"{count} servers are"
+        context.say(
+            f"{them} on {host}, which is not in the inventory: dropped, or renamed? "
+            f"(vmctl server list --host {host})"
+        )
