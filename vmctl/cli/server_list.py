@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 @lister
 @list_options
+@click.option("--refresh", is_flag=True, help="ask every host that has servers now, side by side")
 @click.option("--count", is_flag=True, help="say only how many there are")
 @click.option("-n", "--no-name-lookup", "as_ids", is_flag=True, help="images by their ids")
 @click.option("--marker", metavar="ID", help="only those that stand after this server")
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 def server_list(
     context: Context,
     *,
+    refresh: bool,
     count: bool,
     as_ids: bool,
     marker: str | None,
@@ -49,6 +51,10 @@ def server_list(
     wanted = wanted_of(context, asked, all_projects=all_projects)
     # Thousands of values that all live until the end: there is no garbage among them.
     output = context.output
+    if refresh:
+        from vmctl.cli.server_refresh import look_again
+
+        look_again(context)
     more = bool(output.long or output.columns or output.sort_columns)
     with no_collecting():
         lines, hosts = app.server_lines(

@@ -117,7 +117,7 @@ def networks_of(
     return networks
 
 
-_STANDS = frozenset(
+STANDS = frozenset(
     state.value
     for state in (
         ServerState.ACTIVE,
@@ -142,7 +142,7 @@ def status_of(line: ServerLine, hosts: Mapping[str, HostWord]) -> str:
 
 def is_doubtful(line: ServerLine, hosts: Mapping[str, HostWord]) -> bool:
     """Whether its host is down, or has booted since the server was last seen."""
-    if line.host is None or line.state not in _STANDS:
+    if line.host is None or line.state not in STANDS:
         return False
     host = hosts.get(line.host)
     if host is None:
@@ -152,7 +152,7 @@ def is_doubtful(line: ServerLine, hosts: Mapping[str, HostWord]) -> bool:
 
 def is_stale(line: ServerLine, hosts: Mapping[str, HostWord], now: float) -> bool:
     """Whether what is said of it is doubtful, or was not seen of late."""
-    if line.host is None or line.state not in _STANDS:
+    if line.host is None or line.state not in STANDS:
         return False
     return is_doubtful(line, hosts) or now - (line.seen_at or 0.0) > FRESH
 
