@@ -50,7 +50,7 @@ def run() -> Iterator[Figure]:
     yield Figure(name=f"{what}: the record read", value=min(reading), unit="s CPU")
     yield Figure(name=f"{what}: the values made of it", value=min(making), unit="s CPU")
     both = min(map(sum, zip(reading, making, strict=True)))
-    yield Figure(name=f"{what}: both", value=both, unit="s CPU", at_most=2.0)
+    yield Figure(name=f"{what}: both", value=both, unit="s CPU", at_most=1.0)
 
 
 def _fill(store: SqlStore, hosts: list[str]) -> None:

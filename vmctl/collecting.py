@@ -19,4 +19,7 @@ def no_collecting() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            # What was made counts as old at once: the next round would look at all of it.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()

@@ -13,10 +13,10 @@ from vmctl.adapters.store.catalog import Catalog
 from vmctl.adapters.store.picture import fleet_record
 from vmctl.domain.catalog import ServerGroup
 from vmctl.domain.fleet import Group, HostState, Pool, Pressure
-from vmctl.domain.fleet_record import FleetRecord
+from vmctl.domain.fleet_record import FleetRecord, Room
 from vmctl.domain.host_record import HostRecord
 from vmctl.domain.operation import OperationState
-from vmctl.domain.record import AttemptState, Change, Claim, ServerState
+from vmctl.domain.record import AttemptState, Change, ServerState
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample import FoundPool, Guest, HostSample, Stall
 from vmctl.domain.sample_form import to_plain
@@ -87,11 +87,8 @@ def a_record(name: str = "kvm1", sample: HostSample | None = SAMPLE, **more: Any
     return HostRecord(name=name, seen=sample.taken_at if sample else None, kept=kept, **more)
 
 
-def a_claim(server: str, host: str = "kvm1", pool: str = "", number: int = 1) -> Claim:
-    return Claim(
-        server=server, number=number, host=host, vcpus=1, memory=512, disk=1024, pool=pool,
-        created=NOW,
-    )  # fmt: skip
+def a_claim(server: str, host: str = "kvm1", pool: str = "") -> Room:
+    return Room(server=server, host=host, vcpus=1, memory=512, disk=1024, pool=pool)
 
 
 def seen(record: FleetRecord, host: str = "kvm1") -> HostState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from vmctl.domain.catalog import ServerGroup
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.record import Claim
+
+
+class Room(NamedTuple):
+    """What a claim holds on its host; there are very many, and a row costs the least to make."""
+
+    host: str
+    server: str
+    pool: str  # "" is the host's default pool
+    vcpus: int
+    memory: int
+    disk: int
+
+
+def room_of(claim: Claim) -> Room:
+    """Say what a claim holds."""
+    return Room(claim.host, claim.server, claim.pool, claim.vcpus, claim.memory, claim.disk)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +38,7 @@ class FleetRecord:
     """
 
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[Room, ...] = ()
     groups: tuple[ServerGroup, ...] = ()
     jobs: Mapping[str, int] = field(default_factory=dict)
     failed_builds: Mapping[str, int] = field(default_factory=dict)

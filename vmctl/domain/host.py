@@ -77,4 +77,7 @@ class Host:
     @property
     def default_pool(self) -> Pool:
         """The pool that disks go to when nothing else is asked."""
-        return next((pool for pool in self.pools if pool.default), self.pools[0])
+        for pool in self.pools:
+            if pool.default:
+                return pool
+        return self.pools[0]

@@ -186,7 +186,10 @@ class HostSample:
 
     def pool(self, name: str) -> FoundPool | None:
         """Give the pool of that name, if it was found."""
-        return next((pool for pool in self.pools if pool.name == name), None)
+        for pool in self.pools:
+            if pool.name == name:
+                return pool
+        return None
 
     def network(self, name: str) -> FoundNetwork | None:
         """Give the virtual network of that name, if it was found."""

@@ -40,7 +40,7 @@ def from_plain(plain: Mapping[str, object]) -> HostSample | None:
     """Read a sample back; None if it is of another version, or does not say when it was taken."""
     if plain.get("version") != VERSION:
         return None
-    return _read(HostSample, plain)
+    return _read(HostSample, dict(plain))
 
 
 def brief(plain: Mapping[str, object], ours: Collection[str], pool: str) -> HostSample | None:
@@ -95,6 +95,8 @@ _PLACING = (
     *("load", "cpu_ticks", "steal_ticks", "arch", "qemu_version", "virt_types", "cpu_model"),
     *("cpu_vendor", "cpu_features", "sockets", "cores", "threads", "uefi", "secure_boot", "tpm"),
 )
+_PLACING_STALL = ("avg60",)
+_PLACING_POOL = ("name", "active", "capacity", "available", "base_images")
 
 
 def _plain(value: _Value) -> dict[str, object]:
@@ -129,16 +131,20 @@ def _read_row(plain: object) -> Guest | None:
     """Read a guest back from its row."""
     if not isinstance(plain, list | tuple):
         return None
-    names = (name for name, _, _ in _FIELDS[Guest])
-    return _read(Guest, dict(zip(names, plain, strict=False)))
+    said: dict[str, Any] = {}
+    for (name, _, reader), held in zip(_FIELDS[Guest], plain, strict=False):
+        read = reader(held)
+        if read is not None:
+            said[name] = read
+    return Guest(**said) if "uuid" in said else None
 
 
-def _read(kind: type[_T], plain: object) -> _T | None:
-    """Read one value; None if what has no default is not there."""
-    if not isinstance(plain, Mapping):
+def _read(kind: type[_T], plain: object, wanted: _Fields | None = None) -> _T | None:
+    """Read one value, or the wanted fields of it; None if what has no default is not there."""
+    if not isinstance(plain, dict):
         return None
     said: dict[str, Any] = {}
-    for name, default, reader in _FIELDS[kind]:
+    for name, default, reader in wanted or _FIELDS[kind]:
         read = reader(plain[name]) if name in plain else None
         if read is not None:
             said[name] = read
@@ -148,11 +154,11 @@ def _read(kind: type[_T], plain: object) -> _T | None:
 
 
 def _number(plain: object) -> float | None:
-    return plain if isinstance(plain, int | float) and not isinstance(plain, bool) else None
+    return plain if type(plain) is float or type(plain) is int else None
 
 
 def _int(plain: object) -> int | None:
-    return plain if isinstance(plain, int) and not isinstance(plain, bool) else None
+    return plain if type(plain) is int else None
 
 
 def _bool(plain: object) -> bool | None:
@@ -164,7 +170,7 @@ def _text(plain: object) -> str | None:
 
 
 def _texts(plain: object) -> tuple[object, ...] | None:
-    if isinstance(plain, list) and all(type(one) is str for one in plain):
+    if isinstance(plain, list) and set(map(type, plain)) <= {str}:
         return tuple(plain)
     return _many(_text)(plain)
 
@@ -199,12 +205,27 @@ _READERS: dict[str, Callable[[object], object]] = {
 }
 """How a field is read, by its annotation; None is what every reader says of a wrong value."""
 
-_FIELDS: dict[type, _Fields] = {
-    kind: tuple(
-        (one.name, one.default, _READERS[str(one.type).removesuffix(" | None").replace('"', "'")])
+
+def _fields(
+    kind: type, readers: Mapping[str, Callable[[object], object]], names: Collection[str] = ()
+) -> _Fields:
+    """Say how the fields of a kind are read, all of them or those named."""
+    return tuple(
+        (one.name, one.default, readers[str(one.type).removesuffix(" | None").replace('"', "'")])
         for one in fields(kind)
+        if not names or one.name in names
     )
+
+
+_FIELDS: dict[type, _Fields] = {
+    kind: _fields(kind, _READERS)
     for kind in (FoundBridge, FoundNetwork, FoundPool, Guest, HostSample, Stall)
 }
-_BRIEF_FIELDS = tuple(one for one in _FIELDS[HostSample] if one[0] in _BRIEF)
-_PLACING_FIELDS = tuple(one for one in _FIELDS[HostSample] if one[0] in _PLACING)
+_BRIEF_FIELDS = _fields(HostSample, _READERS, _BRIEF)
+_STALL_PLACING = _fields(Stall, _READERS, _PLACING_STALL)
+_POOL_PLACING = _fields(FoundPool, _READERS, _PLACING_POOL)
+_PLACING_READERS: dict[str, Callable[[object], object]] = {
+    "Stall": lambda plain: _read(Stall, plain, _STALL_PLACING),
+    "tuple[FoundPool, ...]": _many(lambda plain: _read(FoundPool, plain, _POOL_PLACING)),
+}
+_PLACING_FIELDS = _fields(HostSample, {**_READERS, **_PLACING_READERS}, _PLACING)

@@ -10,16 +10,15 @@ from vmctl.domain.fleet import Aggregate, Fleet, Group, HostState, Pool, Pressur
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.domain.sample_form import for_placing
-from vmctl.domain.usage import foreign_guests, reckon
+from vmctl.domain.usage import reckon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from vmctl.domain.fleet_record import FleetRecord
+    from vmctl.domain.fleet_record import FleetRecord, Room
     from vmctl.domain.host import Host
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
-    from vmctl.domain.record import Claim
     from vmctl.domain.sample import HostSample, Stall
 
 
@@ -33,10 +32,10 @@ def fleet_of(inventory: Inventory, record: FleetRecord, now: float) -> Fleet:
 
 
 def _fleet_of(inventory: Inventory, record: FleetRecord, now: float) -> Fleet:
-    claims: dict[str, list[Claim]] = defaultdict(list)
+    claims: dict[str, list[Room]] = defaultdict(list)
     for claim in record.claims:
         claims[claim.host].append(claim)
-    shared = _shared(inventory, record.claims)
+    shared = _shared(inventory, claims)
     return Fleet(
         hosts=tuple(
             _host(host, record, claims.get(host.name, ()), shared, now)
@@ -71,21 +70,25 @@ def to_ask(
     return [host for host in inventory.hosts.values() if age(host) > oldest]
 
 
-def _shared(inventory: Inventory, claims: Iterable[Claim]) -> Counter[str]:
+def _shared(inventory: Inventory, claims: Mapping[str, Iterable[Room]]) -> Counter[str]:
     """What claims take of each storage that several hosts see, wherever they stand."""
     taken: Counter[str] = Counter()
-    for claim in claims:
-        host = inventory.hosts.get(claim.host)
-        for pool in host.pools if host else ():
-            if pool.shared and pool.name == (claim.pool or (host and host.default_pool.name)):
-                taken[pool.shared] += claim.disk
+    for host in inventory.hosts.values():
+        default = host.default_pool.name
+        for pool in host.pools:
+            if pool.shared:
+                taken[pool.shared] += sum(
+                    claim.disk
+                    for claim in claims.get(host.name, ())
+                    if pool.name == (claim.pool or default)
+                )
     return taken
 
 
 def _host(
     host: Host,
     record: FleetRecord,
-    claims: Iterable[Claim],
+    claims: Iterable[Room],
     shared: Mapping[str, int],
     now: float,
 ) -> HostState:
@@ -98,7 +101,8 @@ def _host(
         size = Resources(vcpus=claim.vcpus, memory=claim.memory, disk=disk)
         ours[claim.server] = ours[claim.server] + size if claim.server in ours else size
         by_pool[claim.pool or default.name] += claim.disk
-    sample = for_placing(known.sample, ours) if known and known.sample else None
+    plain = known.sample if known else None
+    sample = for_placing(plain, ours) if plain else None  # without the guests that are ours
     sizes = tuple(ours.values())
     usage = reckon(host, sample, ours=ours, claimed=_sum(sizes))
     if usage.foreign_disks:
@@ -141,9 +145,7 @@ def _host(
         claims=sizes,
         networks=frozenset(host.networks),
         pools=_pools(host, sample, by_pool, shared),
-        guests=frozenset(one.name for one in foreign_guests(sample, ours, stopped=True))
-        if sample
-        else None,
+        guests=frozenset(guest.name for guest in sample.guests) if sample else None,
         images=frozenset(one for pool in sample.pools for one in _images(pool.base_images))
         if sample
         else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vmctl.domain.fleet_record import FleetRecord
+from vmctl.domain.fleet_record import FleetRecord, room_of
 from vmctl.domain.request import ImageSpec, RequestSpec
 from vmctl.scheduler.engine import place
 from vmctl.services.fleet import fleet_of
@@ -57,7 +57,7 @@ class Judge:
         """
         if spec.force_host is not None:
             return None
-        others = tuple(one for one in claims if one.server != spec.id)
+        others = tuple(room_of(one) for one in claims if one.server != spec.id)
         found = FleetRecord(hosts={host.name: record}, claims=others)
         alone = replace(self._inventory, hosts={host.name: host})
         fleet = fleet_of(alone, found, self._clock())

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from vmctl.adapters.schema import attempts, operations
+from vmctl.adapters.host_rows import host_of
+from vmctl.adapters.schema import attempts, claims, hosts, operations
 from vmctl.adapters.store.catalog import groups_at
-from vmctl.adapters.store.hosts import listing
-from vmctl.adapters.store.servers import claims_on, rows
+from vmctl.adapters.store.servers import rows
 from vmctl.collecting import no_collecting
-from vmctl.domain.fleet_record import FleetRecord
+from vmctl.domain.fleet_record import FleetRecord, Room
 from vmctl.domain.operation import OperationState
 
 if TYPE_CHECKING:
     from vmctl.adapters.store import SqlStore
     from vmctl.adapters.store.engine import Tx
+    from vmctl.domain.host_record import HostRecord
 
 _DAY = 86400.0
 _AT_WORK = (OperationState.RUNNING, OperationState.STUCK)
@@ -26,12 +27,23 @@ def fleet_record(store: SqlStore) -> FleetRecord:
     """Read the hosts, claims, groups and jobs that placing goes by, in one transaction."""
     with no_collecting(), store.reading() as tx:
         return FleetRecord(
-            hosts={host.name: host for host in listing(tx)},
-            claims=claims_on(tx, ""),
+            hosts=_hosts(tx),
+            claims=_claims(tx),
             groups=groups_at(tx),
             jobs=_jobs(tx),
             failed_builds=_failed_builds(tx),
         )
+
+
+def _hosts(tx: Tx) -> dict[str, HostRecord]:
+    # Without the sums of the claims by host: placing has the claims themselves.
+    return {row["name"]: host_of(row, {}) for row in rows(tx, select(hosts))}
+
+
+def _claims(tx: Tx) -> tuple[Room, ...]:
+    found = tx.connection.execute(select(*(claims.c[name] for name in Room._fields)))
+    # Sorted here: the order is the same on every database, whatever its collation.
+    return tuple(sorted(map(Room._make, found.all())))
 
 
 def _jobs(tx: Tx) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, func, or_, select, update
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 def rows(tx: Tx, query: Select[Any]) -> list[Mapping[str, Any]]:
     """Read the rows that a query finds, by their columns' names."""
-    return [dict(row) for row in tx.connection.execute(query).mappings()]
+    result = tx.connection.execute(query)
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result.all()]
 
 
 def listing(tx: Tx, *, deleted: bool) -> tuple[Server, ...]:
@@ -71,8 +74,8 @@ def claims_on(tx: Tx, host: str) -> tuple[Claim, ...]:
     query = select(claims)
     if host:
         query = query.where(claims.c.host == host)
-    found = map(claim_of, rows(tx, query))
-    return tuple(sorted(found, key=lambda claim: (claim.server, claim.number, claim.pool)))
+    found = sorted(rows(tx, query), key=itemgetter("server", "number", "pool"))
+    return tuple(map(claim_of, found))
 
 
 def addresses_in(tx: Tx, scope: str) -> frozenset[str]:
