@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from vmctl.adapters.turns import Turns
 from vmctl.domain.spec import ImageUse
 
 POOL = "default"
+SMALL = random.Random(7).randbytes(700_001)
+SOON = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,3 +135,33 @@ def start(lab: Lab, folder: Path, host: str, image: ImageUse, *peers: str) -> su
         cwd=CHECKOUT,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
     )
+
+
+def keep(mine: Bases, content: bytes, folder: Path) -> ImageUse:
+    """Keep these bytes beside an operator's state."""
+    file = folder / "content"
+    file.write_bytes(content)
+    with mine.kept.draft(str(file)) as draft:
+        draft.keep()
+    return an_image(content)
+
+
+def both(image: ImageUse) -> set[str]:
+    """What lies in a pool that has an image whole."""
+    return {f"vmctl-base-{image.digest}", f"vmctl-base-{image.digest}.ok"}
+
+
+def ended(child: subprocess.Popen[str]) -> str:
+    """Wait for another operator, who must succeed."""
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, err
+    return out
+
+
+def wait_for(what: Callable[[], object], seconds: float = SOON) -> float:
+    """Wait until something is so, and say how long that took."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < seconds, f"not within {seconds:g} s"
+        time.sleep(0.1)
+    return time.monotonic() - began

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.lab import lab as labs
+from tests.lab.bases import Bases, bases, clear, here
 from tests.lab.outside import Lab
 from tests.lab.plan import default_root
 from tests.lab.reach import Reach, operator
 from tests.lab.vmctl import Vmctl
+from tests.support.web import Web, web
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,3 +85,19 @@ def reach(shared_lab: Lab, tmp_path: Path) -> Iterator[Reach]:
     """An operator's connections to the lab; a test that breaks something uses `lab` as well."""
     with operator(shared_lab, tmp_path) as mine:
         yield mine
+
+
+@pytest.fixture
+def mine(shared_lab: Lab, tmp_path: Path) -> Iterator[Bases]:
+    """Base images as one operator sees them; the hosts have none before, and none afterwards."""
+    clear(shared_lab)
+    with bases(shared_lab, tmp_path / "mine") as one:
+        yield one
+    clear(shared_lab)
+
+
+@pytest.fixture
+def site(shared_lab: Lab) -> Iterator[Web]:
+    """A web server that hosts reach at this machine's address."""
+    with web(here(shared_lab)) as served:
+        yield served
