@@ -96,6 +96,7 @@ COMPLETERS: Completers = {
     "keypair": _recorded("keypair"),
     "network": complete_networks,
     "server": _recorded("server"),
+    "security-group": _recorded("security-group"),
     "shell": complete_shells,
 }
 
@@ -107,6 +108,7 @@ OPTION_VALUES: Mapping[str, str] = {
     "--network": "network",
     "--remove": "host",
     "--server": "server",
+    "--security-group": "security-group",
     "--server-group": "group",
 }
 """Which completer an option's values come from, in whatever command it stands."""
