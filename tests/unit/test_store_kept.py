@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.support.stores import (
     Clock,
+    a_new,
     a_nic,
+    a_wanted,
     admit,
+    anything_fits,
     room_for,
 )
-from vmctl.adapters.store import SqlStore
+from vmctl.adapters.store import SqlStore, admission
 from vmctl.adapters.store.catalog import Catalog
 from vmctl.domain.catalog import ServerGroup
 from vmctl.domain.kept import PlacementTrace
@@ -194,3 +198,27 @@ def test_nothing_is_kept_of_a_refused_admission(
     with store.reading() as tx:
         for table in ("secrets", "placements"):
             assert not tx.connection.exec_driver_sql(f"SELECT * FROM {table}").all()  # noqa: S608 # ours
+
+
+def test_a_key_that_is_being_taken_is_waited_for(store: SqlStore, leases: Leases) -> None:
+    first = NewServer(id="first", name="first", key=("k", "digest"))
+    outcome: list[str] = []
+
+    def second() -> None:
+        try:
+            admit(store, leases, "second", a_wanted("kvm2"), key=("k", "digest"))
+        except KeyTaken as error:
+            outcome.append(str(error))
+
+    thread = threading.Thread(target=second)
+    with store.writing() as tx:
+        admission.admit(
+            tx, "op", a_new(server="first"), first, wanted=a_wanted("kvm1"), judge=anything_fits
+        )
+        thread.start()
+        thread.join(0.5)  # it has looked at the key by now, where nobody keeps it from looking
+        assert thread.is_alive()
+    thread.join(30)
+
+    assert outcome == ["the create with the idempotency key k has made first already"]
+    assert [server.name for server in store.servers()] == ["first"]

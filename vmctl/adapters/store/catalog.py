@@ -259,10 +259,6 @@ def quota_at(tx: Tx, project: str) -> Quota:
 
 
 def _limit(tx: Tx, project: str, name: str, most: int) -> None:
-    if most == UNLIMITED:
-        this = and_(quotas.c.project == project, quotas.c.resource == name)
-        tx.connection.execute(delete(quotas).where(this))
-        return
     insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
     new = insert(quotas).values(project=project, resource=name, most=most)
     # Never deleted and made anew: whoever waits to admit a server waits for this very row.
