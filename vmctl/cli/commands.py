@@ -61,7 +61,7 @@ COMMANDS: Commands = {
     "operation list": Command("vmctl.cli.operation_list", "operation_list", "list what is under way, stuck or owed"),
     "operation show": Command("vmctl.cli.operation_list", "operation_show", "show an operation, step by step"),
     "placement capacity": Command("vmctl.cli.placement", "placement_capacity", "tell how many more servers fit, and what binds"),
-    "placement explain": Command("vmctl.cli.placement", "placement_explain", "tell where servers would go, and why not elsewhere"),
+    "placement explain": Command("vmctl.cli.placement", "placement_explain", "tell where servers would go, or why one stands where it does", names=("server",)),
     "placement simulate": Command("vmctl.cli.placement", "placement_simulate", "place a request on a fleet, both from files"),
     "quota set": Command("vmctl.cli.quota", "quota_set", "limit what a project may take"),
     "quota show": Command("vmctl.cli.quota", "quota_show", "show what a project may take"),

@@ -31,6 +31,7 @@ _REFRESH = click.option("--refresh", is_flag=True, help="ask every host now")
 
 
 @teller
+@click.argument("server", metavar="[SERVER]", required=False)
 @wish_options
 @click.option("--count", metavar="N", type=_COUNT, default=1, help="so many servers (1)")
 @click.option("--min", "at_least", metavar="N", type=_COUNT, help="so few would do (all)")
@@ -39,6 +40,7 @@ _REFRESH = click.option("--refresh", is_flag=True, help="ask every host now")
 def placement_explain(
     context: Context,
     *,
+    server: str | None,
     count: int,
     at_least: int | None,
     removed: tuple[str, ...],
@@ -49,8 +51,15 @@ def placement_explain(
     """Say where servers would go, and of every host why or why not; nothing is created.
 
     Hosts are asked whose last answer is older than a create would accept. Ends with 10 where no
-    host can take them.
+    host can take them. With a server: why it stands where it does, as it was decided then.
     """
+    if server is not None:
+        from vmctl.cli.placement_kept import explain_server
+
+        said = [name for name, value in wishes.items() if value] + [*removed, *added]
+        if said or count > 1 or at_least or refresh:
+            raise UsageError("a server's placement is on record: nothing can be asked with it")
+        return explain_server(context, server)
     request = request_of(context, wishes, count=count, at_least=at_least)
     quota = context.app.catalog.quota(context.config.project or "")
     excess = quota.excess(request.flavor, request.count)
@@ -128,10 +137,10 @@ def placement_capacity(
     found = capacity(
         request, fleet, policy, survive_one=survive_one, filters=filters, weighers=weighers
     )
-    if _whole(context):
-        _write_json(context, capacity_data(found))
+    if whole(context):
+        write_json(context, capacity_data(found))
     else:
-        _write(context, capacity_table(found), capacity_words(found, request.flavor.name))
+        tell(context, capacity_table(found), capacity_words(found, request.flavor.name))
     return None
 
 
@@ -150,8 +159,8 @@ def _answer(
     _say_unheard(context, request, policy)
     filters, weighers = tables_for(policy)
     placement = place(request, fleet, policy, filters=filters, weighers=weighers, trace=trace)
-    if _whole(context):
-        _write_json(context, answer(placement))
+    if whole(context):
+        write_json(context, answer(placement))
     else:
         _tell(context, request, fleet, policy, placement)
     return 0 if placement.failed is None else NoValidHost.exit_code
@@ -186,17 +195,17 @@ def _tell(
         table = verdict_table(placement, verdicts, zones, misses)
         last = index == len(rounds) - 1
         words = [*placed_words(placement, request), *miss_words(misses)] if last else ()
-        _write(context, table, words)
+        tell(context, table, words)
 
 
-def _write(context: Context, table: Table, words: Iterable[str]) -> None:
+def tell(context: Context, table: Table, words: Iterable[str]) -> None:
     """Write a table, and under one for people what cannot stand in it."""
     context.write(render(table, context.output, context.screen))
     if context.output.format == "table":
         context.write("".join(f"{line}\n" for line in words))
 
 
-def _whole(context: Context) -> bool:
+def whole(context: Context) -> bool:
     """Tell whether the whole answer is wanted as data, of which a table shows a part."""
     output = context.output
     if output.format == "json" and (output.columns or output.sort_columns):
@@ -207,7 +216,8 @@ def _whole(context: Context) -> bool:
     return output.format == "json"
 
 
-def _write_json(context: Context, data: object) -> None:
+def write_json(context: Context, data: object) -> None:
+    """Write the whole answer."""
     import json
 
     indent = None if context.output.noindent else 2

@@ -25,7 +25,7 @@ _WHAT_IF = (
 )  # fmt: skip
 
 _WISHES = (
-    click.option("--flavor", metavar="FLAVOR", required=True, help="name or id"),
+    click.option("--flavor", metavar="FLAVOR", help="name or id"),
     click.option("--image", metavar="IMAGE", help="name or id"),
     click.option("--availability-zone", "zone", metavar="ZONE[:HOST]",
                  help="in this zone; with a host: on it, whatever the filters say"),
@@ -64,7 +64,7 @@ def _all(options: Iterable[Callable[[F], F]], function: F) -> F:
 class Wishes(TypedDict):
     """What those options said, by the names of the parameters."""
 
-    flavor: str
+    flavor: str | None
     image: str | None
     zone: str | None
     host: str | None
@@ -85,6 +85,8 @@ def request_of(
 
     if at_least is not None and at_least > count:
         raise UsageError(f"--min {at_least} is more than the {count} that are asked for")
+    if wishes["flavor"] is None:
+        raise UsageError("missing option '--flavor'", hint="vmctl flavor list")
     pairs(wishes["properties"])
     catalog, inventory = context.app.catalog, context.app.inventory
     kind = catalog.flavor(wishes["flavor"])
