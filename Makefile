@@ -44,6 +44,7 @@ torture: setup-lab .venv/.made ## kill everything at every moment, on the lab
 
 lab-up: setup-lab .venv/.made ## HOSTS=n real hosts on this machine (3)
 	@$(PY) -m tests.lab up --hosts $(HOSTS)
+	@$(PY) -m tests.lab stock
 
 lab-down: ## all of it gone
 	@$(or $(wildcard $(PY)),python3) -m tests.lab down

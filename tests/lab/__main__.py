@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.lab import demo, faults, foreign, lab
+from tests.lab import demo, faults, foreign, lab, stock
 from tests.lab.host import inside, is_on, power_off, power_on
 from tests.lab.images import debian_guest, small_guest
 from tests.lab.plan import HostPlan, default_cache, default_root
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     up.add_argument("--hosts", type=int, default=3)
     verbs.add_parser("down", help="take it down without a trace")
     verbs.add_parser("status", help="which hosts there are")
+    verbs.add_parser("stock", help="put the small guest and the operator's key into the catalog")
     verbs.add_parser("demo", help="bring it up and run the main job on it")
     verbs.add_parser("check-foreign", help="compare what is not ours with the beginning")
     for verb in HOST_VERBS:
@@ -77,6 +78,9 @@ def _act(words: argparse.Namespace, root: Path) -> int:
             up = [sys.executable, "-m", "tests.lab", "--dir", str(root), "up", "--hosts", hosts]
             subprocess.run(up, check=True)
             return demo.run(lab.current(root))
+        case "stock":
+            plan = lab.current(root)
+            stock.fill(plan, demo.environ(plan))
         case "check-foreign":
             changed = [line for host in lab.current(root).hosts for line in foreign.compare(host)]
             print("\n".join(changed) or "lab: what is not ours is as it was")
@@ -101,7 +105,7 @@ def words_hosts(root: Path) -> int:
 
 def as_root() -> None:
     """Namespaces are root's: become root by sudo, keeping what names the lab's folders."""
-    if os.geteuid() == 0 or "demo" in sys.argv[1:]:
+    if os.geteuid() == 0 or {"demo", "stock"} & set(sys.argv[1:]):
         return
     kept = [f"{k}={v}" for k, v in os.environ.items() if k.startswith("VMCTL_LAB_")]
     command = [sys.executable, "-m", "tests.lab", *sys.argv[1:]]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import lab as labs
+from tests.lab import stock
 from tests.lab.bases import Bases, bases, clear, here
 from tests.lab.outside import Lab
 from tests.lab.plan import default_root
@@ -58,6 +59,13 @@ def vmctl(shared_lab: Lab, tmp_path: Path) -> Vmctl:
     home = tmp_path / "home"
     home.mkdir()
     return Vmctl(lab=shared_lab, home=home, inventory=shared_lab.root / "inventory.yaml")
+
+
+@pytest.fixture
+def stocked(vmctl: Vmctl) -> Vmctl:
+    """The same with the small guest in its catalog as `mini`, and the operator's key as `lab`."""
+    stock.put(vmctl.ok, vmctl.lab.plan.key.with_suffix(".pub"))
+    return vmctl
 
 
 @pytest.fixture

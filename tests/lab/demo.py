@@ -8,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.lab import stock
 from tests.lab.operator import libvirt_uri
 from tests.lab.plan import LabPlan
 
 
 def run(plan: LabPlan) -> int:
     """Show the hosts as vmctl sees them, and that each answers over ssh and over libvirt."""
+    stock.fill(plan, environ(plan))
     commands = [
+        ("vmctl", "image", "list"),
         ("vmctl", "host", "list", "--refresh"),
         ("vmctl", "host", "check"),
         ("vmctl", "host", "show", plan.hosts[0].name, "-c", "guests", "-c", "pools", "-c", "os"),
@@ -34,14 +37,18 @@ The lab is up. To go on by hand:
     return 1 if failed else 0
 
 
-def _show(plan: LabPlan, *argv: str) -> bool:
-    """Run a command as a person would see it; say whether it failed."""
-    print(f"\n$ {shlex.join(argv)}", flush=True)
+def environ(plan: LabPlan) -> dict[str, str]:
+    """What env.sh makes of the caller's environment."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("VMCTL_", "OS_"))}
-    env |= {
+    return env | {
         "PATH": f"{Path(sys.executable).parent}:{env['PATH']}",
         "VMCTL_INVENTORY": f"{plan.root}/inventory.yaml",
         "VMCTL_DB": f"{plan.root}/state.db",
     }
-    code = subprocess.run(argv, check=False, env=env, stdin=subprocess.DEVNULL).returncode
+
+
+def _show(plan: LabPlan, *argv: str) -> bool:
+    """Run a command as a person would see it; say whether it failed."""
+    print(f"\n$ {shlex.join(argv)}", flush=True)
+    code = subprocess.run(argv, check=False, env=environ(plan), stdin=subprocess.DEVNULL).returncode
     return bool(code)

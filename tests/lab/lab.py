@@ -69,7 +69,7 @@ def down(root: Path) -> bool:
         if number is not None:
             _clear(number)
             registry.forget(number)
-        for name in ("hosts", "keys", "leases"):
+        for name in ("hosts", "keys", "leases", "images"):
             shutil.rmtree(root / name, ignore_errors=True)
         # What vmctl has on record of these hosts is about no other ones.
         for state in root.glob("state.db*"):
