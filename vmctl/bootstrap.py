@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.base_images import HostBaseImages
     from vmctl.adapters.base_prune import BasePruner
+    from vmctl.adapters.guest_entry import GuestWay
     from vmctl.adapters.hostkeys import Key
     from vmctl.adapters.kept_images import KeptImages, Progress
     from vmctl.adapters.libvirtd import LibvirtConnections
@@ -354,6 +355,16 @@ class App:
         """Who is at work, for people: which process of whom, and where."""
         actor = self.actor
         return f"{actor.login}@{actor.client} (process {os.getpid()})"
+
+    def enter_guest(self, way: GuestWay, command: tuple[str, ...], through: Host | None) -> int:
+        """Give the terminal to a guest's shell, or to a command there; return its exit code."""
+        from vmctl.adapters.foreground import run
+        from vmctl.adapters.guest_entry import ssh_words
+
+        passage = None if through is None else self.libvirts.passage(through)
+        words = ssh_words(way, command, folder=self.config.state_folder, passage=passage)
+        self.close()
+        return run(words)
 
     @cached_property
     def actor(self) -> Actor:

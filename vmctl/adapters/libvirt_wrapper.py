@@ -46,7 +46,7 @@ _FIXED = (
     "RequestTTY=no",
 )
 
-_HEAD = "#!/bin/sh\n# Written by vmctl for libvirt; it is written anew when needed.\n"
+_HEAD = "#!/bin/sh\n# Written by vmctl; it is written anew when needed.\n"
 
 
 def scripts(
@@ -106,6 +106,22 @@ def piped(
         rest = [one for one in route.target.ciphers if one not in first]
         words += ["-o", f"Ciphers={','.join([*first, *rest])}"]
     return [*words, "-T", "-e", "none", "--", route.target.alias, line], files
+
+
+def passage(
+    route: Route, folder: str, *, limit: float, pinned: Key | None
+) -> tuple[str, Mapping[str, tuple[str, int]]]:
+    """Return a script that leads through a host to an address as the host reaches it.
+
+    It is an ssh's ProxyCommand: its only word is `[address]:port`.
+    """
+    files: dict[str, tuple[str, int]] = {}
+    own, through = _way(route, folder, limit, pinned, files)
+    words = shlex.join(_words(_FIXED, route.target, limit, through, own))
+    text = (
+        f'{_HEAD}export SHELL=/bin/sh\nexec {words} -W "$1" -- {shlex.quote(route.target.alias)}\n'
+    )
+    return _add(files, folder, text, 0o700), files
 
 
 def _way(

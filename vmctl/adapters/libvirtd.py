@@ -122,6 +122,18 @@ class LibvirtConnections:
         libvirt_wrapper.write(files)
         return words
 
+    def passage(self, host: Host) -> str:
+        """Return the script that leads through a host to what only it reaches, and write it."""
+        shell = self._shells.ssh(host)
+        path, files = libvirt_wrapper.passage(
+            shell.route,
+            self._folder,
+            limit=self._shells.connect_limit,
+            pinned=shell.verified_key() if host.host_key else None,
+        )
+        libvirt_wrapper.write(files)
+        return path
+
     def _connect(self, host: Host) -> libvirt.virConnect:
         # Another way to it may lead past that host's own virsh; then only our limit counts.
         if host.libvirt_uri is None:

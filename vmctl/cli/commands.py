@@ -16,6 +16,7 @@ COMMANDS: Commands = {
     "command list": Command("vmctl.cli.basics", "command_list", "list the commands"),
     "complete": Command("vmctl.cli.completion", "complete", "list what may follow", plain=True, hidden=True),
     "completion": Command("vmctl.cli.completion", "script", "print a shell's completion script", names=("shell",), plain=True),
+    "console log show": Command("vmctl.cli.server_console", "console_log_show", "print what a server said on its console", names=("server",)),
     "db backup": Command("vmctl.cli.db", "db_backup", "copy the database into a file"),
     "db restore": Command("vmctl.cli.db", "db_restore", "put a backup in the place of the database"),
     "db upgrade": Command("vmctl.cli.db", "db_upgrade", "bring an older database up to date"),
@@ -84,6 +85,8 @@ COMMANDS: Commands = {
     "server group show": Command("vmctl.cli.server_group", "server_group_show", "show a server group", names=("group",)),
     "server list": Command("vmctl.cli.server_list", "server_list", "list the servers"),
     "server show": Command("vmctl.cli.server_show", "server_show", "show a server", names=("server",)),
+    "server ssh": Command("vmctl.cli.server_ssh", "server_ssh", "enter a server, or run a command there", names=("server",)),
+    "ssh": Command("vmctl.cli.server_ssh", "server_ssh", "enter a server, or run a command there", names=("server",)),
     "subnet list": Command("vmctl.cli.network", "subnet_list", "list the subnets of the networks"),
     "version": Command("vmctl.cli.help", "version", "print the version", plain=True),
 }  # fmt: skip

@@ -66,6 +66,14 @@ def the_server(context: Context, word: str) -> Server:
         raise Conflict(several, hint=f"give an id: {error.message.partition(': ')[2]}") from None
 
 
+def status_now(context: Context, server: Server) -> str:
+    """Say a server's status as lists do."""
+    from vmctl.domain.server_line import line_of, status_of, word_of
+
+    hosts = {server.host: word_of(context.app.store.host(server.host))} if server.host else {}
+    return status_of(line_of(server), hosts)
+
+
 def zones_of_hosts(context: Context) -> Mapping[str, str]:
     """Say in which zone each host of the inventory is; without an inventory nothing is known."""
     if context.config.inventory is None:
