@@ -19,7 +19,7 @@ OFF_DISK = "old-build.img"
 DUMPS = {
     "guest that runs": ("dumpxml", "--inactive", "--security-info", RUNNING),
     "guest that is off": ("dumpxml", "--inactive", "--security-info", OFF),
-    "its pool": ("pool-dumpxml", "--inactive", POOL),
+    "its pool": ("pool-dumpxml", POOL),
     "its network": ("net-dumpxml", "--inactive", NETWORK),
     "network default and its reservation": ("net-dumpxml", "--inactive", "default"),
     "its filter": ("nwfilter-dumpxml", FILTER),
