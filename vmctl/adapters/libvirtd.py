@@ -1,4 +1,4 @@
-"""libvirt on each host: one connection, opened within a limit, alive or known to be dead.
+"""libvirt on each host: connections opened within a limit, alive or known to be dead.
 
 libvirt itself waits for ever for a daemon that hangs. So the host's own virsh is asked first,
 over ssh and with a limit there; then the opening happens in a thread that can be left behind.
@@ -6,6 +6,7 @@ over ssh and with a limit there; then the opening happens in a thread that can b
 
 from __future__ import annotations
 
+import ctypes
 import re
 import threading
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 SYSTEM = "qemu:///system"
 OPEN_LIMIT = 10.0
+AT_ONCE = 4
+"""Connections to one host that are lent at a time; sshd lets in ten strangers at once."""
 ASK_LIMIT = 5.0
 _ALIVE_EACH, _ALIVE_TIMES = 5, 3
 _TIMED_OUT = 124
@@ -68,6 +71,7 @@ class LibvirtConnections:
         self._limit = open_limit
         self._lock = threading.Lock()
         self._open: dict[str, _Slot] = {}
+        self._shelves: dict[str, _Shelf] = {}
 
     def connection(self, host: Host) -> libvirt.virConnect:
         """Return the open connection to a host's libvirt; a dead one is opened anew."""
@@ -78,13 +82,64 @@ class LibvirtConnections:
                 slot.connection = self._connect(host)
             return slot.connection
 
+    def take(self, host: Host, *, wait: float) -> libvirt.virConnect:
+        """Lend a connection to one thread alone, to be given back, renewed or forsaken by it.
+
+        Two threads on one connection are not safe before libvirt 10: while one of them waits for
+        a slow call, the other's may lie unsent until the next keepalive, and worse.
+        """
+        shelf = self._shelf(host)
+        if not shelf.free.acquire(timeout=wait):
+            raise RemoteTimedOut(
+                host.name,
+                f"{host.name}: {AT_ONCE} calls of libvirt there took all of {wait:g} s",
+                hint=f"vmctl host check {host.name} tells whether libvirt hangs there",
+                reason="libvirt-hangs",
+            )
+        try:
+            while shelf.idle:
+                connection = shelf.idle.pop()
+                if _alive(connection):
+                    return connection
+                _close(connection)
+            return self._connect(host)
+        except BaseException:
+            shelf.free.release()
+            raise
+
+    def give_back(self, host: Host, connection: libvirt.virConnect) -> None:
+        """Take back a connection that was lent."""
+        shelf = self._shelf(host)
+        shelf.idle.append(connection)
+        shelf.free.release()
+
+    def renew(self, host: Host, connection: libvirt.virConnect) -> libvirt.virConnect:
+        """Replace a lent connection that proved to be dead; if that fails it is given back."""
+        _close(connection)
+        try:
+            return self._connect(host)
+        except BaseException:
+            self._shelf(host).free.release()
+            raise
+
+    def forsake(self, host: Host, connection: libvirt.virConnect) -> None:
+        """Leave a lent connection to the call that hangs on it.
+
+        It is never closed, nor freed: that would take away what the call still works with, and
+        wait for the daemon to say goodbye. The end of the process ends it.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._shelf(host).free.release()
+
     def close(self) -> None:
         """Close every connection; one that hangs is left to the end of the process."""
         with self._lock:
             slots, self._open = self._open, {}
-        for slot in slots.values():
-            if slot.connection is not None:
-                _close(slot.connection)
+            shelves, self._shelves = self._shelves, {}
+        opened = [slot.connection for slot in slots.values()]
+        for connection in (*opened, *(one for shelf in shelves.values() for one in shelf.idle)):
+            if connection is not None:
+                _close(connection)
 
     def uri(self, host: Host) -> str:
         """Return the URI by which a host's libvirt is reached; writes what the URI refers to."""
@@ -134,6 +189,10 @@ class LibvirtConnections:
         libvirt_wrapper.write(files)
         return path
 
+    def _shelf(self, host: Host) -> _Shelf:
+        with self._lock:
+            return self._shelves.setdefault(host.name, _Shelf())
+
     def _connect(self, host: Host) -> libvirt.virConnect:
         # Another way to it may lead past that host's own virsh; then only our limit counts.
         if host.libvirt_uri is None:
@@ -151,6 +210,14 @@ class LibvirtConnections:
             return limited(opening, self._limit, discard=_close)
         except Late:
             raise _hangs(host.name, self._limit) from None
+
+
+class _Shelf:
+    """A host's connections that are lent to one thread each, and how many more may be."""
+
+    def __init__(self) -> None:
+        self.idle: list[libvirt.virConnect] = []
+        self.free = threading.Semaphore(AT_ONCE)
 
 
 class _Slot:

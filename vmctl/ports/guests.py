@@ -77,7 +77,11 @@ class Hypervisor(Protocol):
     def ensure_reservation(
         self, network: str, *, mac: str, addresses: tuple[str, ...], name: str
     ) -> None:
-        """Have a libvirt network's DHCP give these addresses to that MAC, at once and for good."""
+        """Have a libvirt network's DHCP give these addresses to that MAC, at once and for good.
+
+        Raises AddressTaken where the network has promised or leased one to another card. Of an
+        address for which the network does no DHCP, nothing is promised.
+        """
 
     def remove_reservation(self, network: str, mac: str) -> None:
         """Have a libvirt network's DHCP forget that MAC."""

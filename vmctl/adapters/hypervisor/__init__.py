@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
 
 if TYPE_CHECKING:
-    import libvirt
+    from collections.abc import Callable, Iterator
 
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.domain.build import Volume
@@ -38,7 +40,7 @@ class LibvirtHypervisors:
         """Give a host's hypervisor; nothing is asked of it yet."""
         with self._lock:
             if host.name not in self._made:
-                link = Link(host, self._connections, self._limits)
+                link = functools.partial(Link, host, self._connections, self._limits)
                 self._made[host.name] = LibvirtHypervisor(link, self._shells.shell(host))
             return self._made[host.name]
 
@@ -46,34 +48,39 @@ class LibvirtHypervisors:
 class LibvirtHypervisor:
     """One host's libvirt; see the port for what each call means."""
 
-    def __init__(self, link: Link, shell: Shell) -> None:
-        self._link = link
+    def __init__(self, link: Callable[[], Link], shell: Shell) -> None:
+        self._new_link = link
         self._shell = shell
-        self._offers: tuple[libvirt.virConnect, Offers] | None = None
+        self._offers: Offers | None = None
         self._places: dict[str, PoolPlace] = {}
+        self._silent: dict[str, float] = {}
 
     def offers(self) -> Offers:
-        """Say what machines the host can make; asked once for each connection."""
-        connection = self._link.connection()
-        if self._offers is None or self._offers[0] is not connection:
-            self._offers = connection, offers.ask(self._link)
-        return self._offers[1]
+        """Say what machines the host can make; asked once."""
+        if self._offers is None:
+            with self._link() as link:
+                self._offers = offers.ask(link)
+        return self._offers
 
     def machines(self) -> tuple[Machine, ...]:
         """List every domain with its record."""
-        return domains.machines(self._link)
+        with self._link() as link:
+            return domains.machines(link)
 
     def machine(self, uuid: str) -> Machine | None:
         """Find one domain."""
-        return domains.machine(self._link, uuid)
+        with self._link() as link:
+            return domains.machine(link, uuid)
 
     def ensure_defined(self, uuid: str, xml: str) -> None:
         """Define the domain, or define it anew."""
-        domains.ensure_defined(self._link, uuid, xml)
+        with self._link() as link:
+            domains.ensure_defined(link, uuid, xml)
 
     def ensure_running(self, uuid: str) -> None:
         """Start the domain unless it runs, and see that it does."""
-        domains.ensure_running(self._link, uuid)
+        with self._link() as link:
+            domains.ensure_running(link, uuid)
 
     def ask_to_shut_down(self, uuid: str) -> None:
         """Press the domain's power button; whether the guest obeys is its own matter."""
@@ -81,68 +88,96 @@ class LibvirtHypervisor:
 
     def ensure_off(self, uuid: str) -> None:
         """Power the domain off at once, if it is there and not off."""
-        domains.ensure_off(self._link, uuid)
+        with self._link() as link:
+            domains.ensure_off(link, uuid)
 
     def ensure_undefined(self, uuid: str) -> None:
         """Take the domain away with all that belongs to it; one that runs is powered off first."""
-        domains.ensure_undefined(self._link, uuid)
+        with self._link() as link:
+            domains.ensure_undefined(link, uuid)
 
     def ensure_autostart(self, uuid: str, *, on: bool) -> None:
         """Say whether the host starts the domain by itself."""
-        domains.ensure_autostart(self._link, uuid, on=on)
+        with self._link() as link:
+            domains.ensure_autostart(link, uuid, on=on)
 
     def pool(self, name: str) -> PoolPlace:
         """Say where a pool is and what it can hold."""
-        place = HostPool(self._link, name).place()
-        self._places[name] = place
-        return place
+        with self._link() as link:
+            return self._look(HostPool(link, name))
 
     def volumes(self, pool: str) -> tuple[str, ...]:
         """List the volumes of a pool by name."""
-        return HostPool(self._link, pool).names()
+        with self._link() as link:
+            return HostPool(link, pool).names()
 
     def volume(self, pool: str, name: str) -> FoundVolume | None:
         """Find a volume, without a refresh of its pool."""
-        return HostPool(self._link, pool).find(name)
+        with self._link() as link:
+            return HostPool(link, pool).find(name)
 
     def ensure_volume(self, pool: str, volume: Volume) -> str:
         """Have such a volume in the pool, made if it is not there, and give its path."""
-        return HostPool(self._link, pool).ensure(self._place(pool), volume)
+        with self._link() as link:
+            there = HostPool(link, pool)
+            return there.ensure(self._place(there), volume)
 
     def ensure_content(self, pool: str, volume: Volume, content: bytes) -> str:
         """Have a volume with exactly this content, and give its path."""
-        return HostPool(self._link, pool).ensure_content(self._place(pool), volume, content)
+        with self._link() as link:
+            there = HostPool(link, pool)
+            return there.ensure_content(self._place(there), volume, content)
 
     def read_volume(self, pool: str, name: str, *, offset: int = 0, length: int = 0) -> bytes:
         """Read a volume; length 0 is to its end."""
-        return HostPool(self._link, pool).read(name, offset=offset, length=length)
+        with self._link() as link:
+            return HostPool(link, pool).read(name, offset=offset, length=length)
 
     def remove_volume(self, pool: str, name: str) -> None:
         """Take a volume away, if it is there."""
-        HostPool(self._link, pool).remove(name)
+        with self._link() as link:
+            there = HostPool(link, pool)
+            there.remove(self._place(there), name)
 
     def ensure_filter(self, name: str, xml: str) -> None:
         """Have a network filter of that name with these rules."""
-        networks.ensure_filter(self._link, name, xml)
+        with self._link() as link:
+            networks.ensure_filter(link, name, xml)
 
     def remove_filter(self, name: str) -> None:
         """Take a network filter away, if it is there."""
-        networks.remove_filter(self._link, name)
+        with self._link() as link:
+            networks.remove_filter(link, name)
 
     def ensure_reservation(
         self, network: str, *, mac: str, addresses: tuple[str, ...], name: str
     ) -> None:
         """Have a libvirt network's DHCP give these addresses to that MAC."""
-        networks.ensure_reservation(self._link, network, mac=mac, addresses=addresses, name=name)
+        with self._link() as link:
+            networks.ensure_reservation(link, network, mac=mac, addresses=addresses, name=name)
 
     def remove_reservation(self, network: str, mac: str) -> None:
         """Have a libvirt network's DHCP forget that MAC."""
-        networks.remove_reservation(self._link, network, mac)
+        with self._link() as link:
+            networks.remove_reservation(link, network, mac)
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         """Say which addresses the domain was seen to have."""
-        return seen.seen(self._link, self._shell, uuid)
+        with self._link() as link:
+            return seen.seen(link, self._shell, uuid, self._silent)
 
-    def _place(self, pool: str) -> PoolPlace:
+    @contextlib.contextmanager
+    def _link(self) -> Iterator[Link]:
+        link = self._new_link()
+        try:
+            yield link
+        finally:
+            link.close()
+
+    def _place(self, pool: HostPool) -> PoolPlace:
         """Say where a pool is; what it is does not change while a command runs."""
-        return self._places.get(pool) or self.pool(pool)
+        return self._places.get(pool.name) or self._look(pool)
+
+    def _look(self, pool: HostPool) -> PoolPlace:
+        place = self._places[pool.name] = pool.place()
+        return place

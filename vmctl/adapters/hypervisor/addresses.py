@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -13,7 +14,7 @@ from vmctl.domain.machine import SeenAddress
 from vmctl.errors import HostError, HostUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from vmctl.adapters.hypervisor.link import Link
     from vmctl.ports import Shell
@@ -24,13 +25,15 @@ log = logging.getLogger(__name__)
 
 NEIGHBOURS = "PATH=$PATH:/usr/sbin:/sbin; ip neigh show"
 _NEIGHBOURS_LIMIT = 5.0
+_LEFT_ALONE = 30.0
 _NOT_SEEN = ("FAILED", "INCOMPLETE", "NOARP")
 
 
-def seen(link: Link, shell: Shell, uuid: str) -> tuple[SeenAddress, ...]:
+def seen(link: Link, shell: Shell, uuid: str, silent: dict[str, float]) -> tuple[SeenAddress, ...]:
     """Say which addresses a domain was seen to have; a source that has no answer has seen none.
 
-    Only those of its own cards, and none that mean something on its own links alone.
+    Only those of its own cards, and none that mean something on its own links alone. An agent
+    that hangs costs a connection: it is marked in `silent`, and left alone for a while.
     """
     domain = domains.find(link, uuid)
     if domain is None:
@@ -45,7 +48,13 @@ def seen(link: Link, shell: Shell, uuid: str) -> tuple[SeenAddress, ...]:
         return lambda: domain.interfaceAddresses(kind, 0)
 
     lease = _told(link, asked(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE), link.limits.ask)
-    agent = _told(link, asked(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT), link.limits.agent)
+    agent: list[tuple[str, str]] = []
+    if silent.get(uuid, 0) < time.monotonic():
+        began = time.monotonic()
+        of_agent = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
+        agent = _told(link, asked(of_agent), link.limits.agent)
+        if time.monotonic() - began >= link.limits.agent:
+            silent[uuid] = time.monotonic() + _LEFT_ALONE
     found = [
         *(SeenAddress(mac=mac, address=address, source="lease") for mac, address in lease),
         *(SeenAddress(mac=mac, address=address, source="agent") for mac, address in agent),
@@ -73,9 +82,7 @@ def read_neighbours(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _told(
-    link: Link, question: Callable[[], Interfaces], limit: float
-) -> Iterable[tuple[str, str]]:
+def _told(link: Link, question: Callable[[], Interfaces], limit: float) -> list[tuple[str, str]]:
     try:
         interfaces = link.call("asking for addresses", question, limit=limit)
     except HostUnreachable:
@@ -83,11 +90,12 @@ def _told(
     except HostError as error:
         # No agent, a network that is not libvirt's: it is no failure not to have seen anything.
         log.debug("%s", error.message)
-        return
-    for interface in interfaces.values():
-        addresses = interface.get("addrs") or ()
-        for address in addresses:  # type: ignore[attr-defined]
-            yield str(interface.get("hwaddr", "")).lower(), address["addr"]
+        return []
+    return [
+        (str(interface.get("hwaddr", "")).lower(), address["addr"])
+        for interface in interfaces.values()
+        for address in interface.get("addrs") or ()  # type: ignore[attr-defined]
+    ]
 
 
 def _neighbours(shell: Shell) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ _WITH_TPM = _WITH_CHECKPOINTS | getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)
 
 
 def machines(link: Link) -> tuple[Machine, ...]:
-    """List the domains with their records; the records are asked for side by side."""
+    """List the domains with their records: one question for all states, one for each record."""
     listed = link.ask(
         "listing the machines",
         lambda on: on.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0),
@@ -68,7 +68,7 @@ def machines(link: Link) -> tuple[Machine, ...]:
             persistent=uuid not in transient,
         )
 
-    found = link.each(machine, listed)
+    found = map(machine, listed)
     return tuple(one for one in found if one is not None)
 
 
@@ -98,11 +98,10 @@ def machine(link: Link, uuid: str) -> Machine | None:
 
 def ensure_defined(link: Link, uuid: str, xml: str) -> None:
     """Define the domain, or define it anew; what libvirt's schema does not know is refused."""
-    connection = link.connection()
     try:
         link.call(
             f"defining machine {uuid}",
-            lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
+            lambda: link.connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
     except RemoteFailed as error:
         taken = _TAKEN.search(error.message)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,19 +13,15 @@ from vmctl.adapters.limited import Late, limited
 from vmctl.errors import Conflict, HostUnreachable, NotFound, RemoteFailed, RemoteTimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.domain.host import Host
 
 T = TypeVar("T")
-S = TypeVar("S")
 
 ABSENT, REFUSED = "absent", "refused"
 """Reasons: what was asked for is not there; it is there already, or its state forbids it."""
-
-_AT_ONCE = 4
-"""Calls on one connection at a time: libvirtd takes five, and answers no keepalive beyond them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,28 +35,31 @@ class Limits:
 
 
 class Link:
-    """One host's libvirt as the modules here speak with it."""
+    """A connection to one host's libvirt, for as long as one call of the hypervisor takes."""
 
     def __init__(self, host: Host, connections: LibvirtConnections, limits: Limits) -> None:
         self.host = host
         self.limits = limits
+        self.connection: libvirt.virConnect = connections.take(host, wait=limits.act)
         self._connections = connections
-        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._left = False  # to a call that hangs, or given back already
 
-    def connection(self) -> libvirt.virConnect:
-        """Return the open connection, opened if need be."""
-        return self._connections.connection(self.host)
+    def close(self) -> None:
+        """Give the connection back, unless it was left to a call that hangs."""
+        if not self._left:
+            self._connections.give_back(self.host, self.connection)
 
     def ask(self, doing: str, question: Callable[[libvirt.virConnect], T]) -> T:
         """Ask what changes nothing; asked once more where the connection proves to be dead."""
-        connection = self.connection()
         try:
-            return self.call(doing, lambda: question(connection), limit=self.limits.ask)
+            return self.call(doing, lambda: question(self.connection), limit=self.limits.ask)
         except HostUnreachable as error:
             if error.reason != "lost":
                 raise
-        connection = self.connection()
-        return self.call(doing, lambda: question(connection), limit=self.limits.ask)
+        self._left = True
+        self.connection = self._connections.renew(self.host, self.connection)
+        self._left = False
+        return self.call(doing, lambda: question(self.connection), limit=self.limits.ask)
 
     def find(self, doing: str, question: Callable[[libvirt.virConnect], T]) -> T | None:
         """Ask for one thing; None where it is not there."""
@@ -76,23 +73,21 @@ class Link:
     def call(self, doing: str, work: Callable[[], T], *, limit: float | None = None) -> T:
         """Make one call that ends, one way or another, within its limit; raises HostError.
 
-        What is late may go on there, but no further call follows it.
+        What is late may go on there. The connection is left to it, and no further call follows.
         """
         seconds = self.limits.act if limit is None else limit
-        end = time.monotonic() + seconds
-        if not self._slots.acquire(timeout=seconds):
+
+        def mapped() -> T:
+            with libvirt_errors(self.host.name, doing, user=self.host.user or "the login"):
+                return work()
+
+        if self._left:
             raise self._late(doing, seconds)
-
-        def bounded() -> T:
-            try:
-                with libvirt_errors(self.host.name, doing, user=self.host.user or "the login"):
-                    return work()
-            finally:
-                self._slots.release()
-
         try:
-            return limited(bounded, end - time.monotonic(), discard=lambda _: None)
+            return limited(mapped, seconds, discard=lambda _: None)
         except Late:
+            self._left = True
+            self._connections.forsake(self.host, self.connection)
             raise self._late(doing, seconds) from None
         except (NotFound, Conflict) as error:
             reason = ABSENT if isinstance(error, NotFound) else REFUSED
@@ -126,11 +121,6 @@ class Link:
                         reason="busy",
                     ) from error.__cause__
             time.sleep(_PAUSE)
-
-    def each(self, question: Callable[[S], T], things: Iterable[S]) -> list[T]:
-        """Ask the same of many things, some at a time: round trips cost more than answers."""
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return list(threads.map(question, things))
 
     def _late(self, doing: str, seconds: float) -> RemoteTimedOut:
         name = self.host.name

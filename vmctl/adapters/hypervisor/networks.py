@@ -11,7 +11,7 @@ import libvirt
 
 from vmctl.adapters.hypervisor import elements
 from vmctl.adapters.hypervisor.link import ABSENT
-from vmctl.errors import RemoteFailed
+from vmctl.errors import AddressTaken, RemoteFailed
 
 if TYPE_CHECKING:
     from vmctl.adapters.hypervisor.elements import Element
@@ -24,15 +24,14 @@ _HOST_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 def ensure_filter(link: Link, name: str, xml: str) -> None:
     """Have a network filter with these rules; one that is there keeps its uuid."""
     doing = f"defining network filter {name}"
-    connection = link.connection()
     try:
-        link.call(doing, lambda: connection.nwfilterDefineXML(xml))
+        link.call(doing, lambda: link.connection.nwfilterDefineXML(xml))
     except RemoteFailed as error:
         there = _OTHER_UUID.search(error.message)
         if there is None:
             raise
         same = _with_uuid(xml, there["uuid"])
-        link.call(doing, lambda: connection.nwfilterDefineXML(same))
+        link.call(doing, lambda: link.connection.nwfilterDefineXML(same))
 
 
 def remove_filter(link: Link, name: str) -> None:
@@ -74,6 +73,8 @@ def ensure_reservation(
 ) -> None:
     """Have a network's DHCP give these addresses to a MAC, in what runs and in what is defined.
 
+    AddressTaken where the network has promised or leased one of them to another card.
+
     An address outside all subnets for which the network does DHCP is left out: nobody would
     give it, and to promise it would start a DHCP where the host's owner wants none. So is all of
     it on a network with no DHCP of its own, such as one that is but a bridge.
@@ -87,18 +88,19 @@ def ensure_reservation(
             hint=f"on {host}: virsh net-list --all tells which there are",
             reason=ABSENT,
         )
+    leased = _leased(link, found, mac.lower())
     for definition in _definitions(link, found):
         wanted = wishes(definition.xml, mac=mac, addresses=addresses, name=name)
-        for old in definition.promises:
-            holder = next((new for new in wanted if new.ip == old.ip), None)
-            if holder is not None and not old.is_for(mac.lower()):
-                host, other = link.host.name, old.mac or old.id or old.name
-                raise RemoteFailed(
-                    host,
-                    f"{host}: network {network} promises {old.ip} to {other}",
-                    hint=f"on {host}: virsh net-dumpxml {network} tells whose it is",
-                    reason="address-promised",
-                )
+        others = [one for one in definition.promises if not one.is_for(mac.lower())]
+        holders = {one.ip: one.mac or one.id or one.name for one in others} | leased
+        for ip in (one.ip for one in wanted if one.ip in holders):
+            host = link.host.name
+            kind = "has leased" if ip in leased else "promises"
+            raise AddressTaken(
+                f"{host}: network {network} {kind} {ip} to {holders[ip]}",
+                hint=f"take another address; on {host}: virsh net-dhcp-leases {network} and"
+                f" virsh net-dumpxml {network} tell whose it is",
+            )
         definition.change(mac.lower(), wanted)
 
 
@@ -174,6 +176,20 @@ def _shortest(address: str) -> str:
 
 def _network(link: Link, name: str) -> libvirt.virNetwork | None:
     return link.find(f"looking for network {name}", lambda on: on.networkLookupByName(name))
+
+
+def _leased(link: Link, network: libvirt.virNetwork, mac: str) -> dict[str, str]:
+    """Give the addresses that are leased to other cards, and to which.
+
+    A guest that was powered off gave nothing back, and dnsmasq gives its address to nobody else
+    before the lease has run out, whatever is promised by then.
+    """
+    doing = f"looking at the leases of network {network.name()}"
+    if not link.ask(doing, lambda _: network.isActive()):
+        return {}
+    leases = link.ask(doing, lambda _: network.DHCPLeases())
+    holders = {_shortest(one["ipaddr"]): (one["mac"] or "").lower() for one in leases}
+    return {ip: holder for ip, holder in holders.items() if holder and holder != mac}
 
 
 def _definitions(link: Link, network: libvirt.virNetwork) -> list[_Definition]:

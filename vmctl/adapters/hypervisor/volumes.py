@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vmctl.adapters.hypervisor import elements, streams
 from vmctl.adapters.hypervisor.link import ABSENT, REFUSED
 from vmctl.domain.machine import FoundVolume, PoolPlace
+from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.errors import RemoteFailed
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class HostPool:
 
     def __init__(self, link: Link, name: str) -> None:
         self._link = link
-        self._name = name
+        self.name = name
         self._host = link.host.name
         pool = link.find(f"looking for pool {name}", lambda on: on.storagePoolLookupByName(name))
         if pool is None:
@@ -61,17 +62,17 @@ class HostPool:
 
     def place(self) -> PoolPlace:
         """Say where it is; the bytes available are as libvirt last counted them."""
-        doing = f"looking at pool {self._name}"
+        doing = f"looking at pool {self.name}"
         if not self._link.ask(doing, lambda _: self._pool.isActive()):
             raise self._failed(
-                f"storage pool {self._name} is stopped",
-                hint=f"on {self._host}: virsh pool-start {self._name}",
+                f"storage pool {self.name} is stopped",
+                hint=f"on {self._host}: virsh pool-start {self.name}",
                 reason="pool-stopped",
             )
         found = elements.read(self._link.ask(doing, lambda _: self._pool.XMLDesc(0)))
         kind = found.get("type", "")
         return PoolPlace(
-            name=self._name,
+            name=self.name,
             type=kind,
             path=elements.text(found, "target/path"),
             available=elements.whole(found, "available"),
@@ -80,7 +81,7 @@ class HostPool:
 
     def names(self) -> tuple[str, ...]:
         """List the volumes by name."""
-        doing = f"listing pool {self._name}"
+        doing = f"listing pool {self.name}"
         return tuple(self._link.ask(doing, lambda _: self._pool.listVolumes()))
 
     def find(self, name: str) -> FoundVolume | None:
@@ -99,7 +100,7 @@ class HostPool:
         """
         if volume.format not in place.formats:
             raise self._failed(
-                f"pool {self._name} is of type {place.type}, which holds no {volume.format} disks",
+                f"pool {self.name} is of type {place.type}, which holds no {volume.format} disks",
                 hint=f"name another pool; those of type {', '.join(FILE_POOLS)} do",
                 reason="pool-format",
             )
@@ -148,35 +149,48 @@ class HostPool:
             self._link, self._existing(name), name, offset=offset, length=length
         )
 
-    def remove(self, name: str) -> None:
-        """Take a volume away, and the older parts of a log before it: it tells of them."""
+    def remove(self, place: PoolPlace, name: str) -> None:
+        """Take a volume away, and the older parts of a log before it, as it tells of them.
+
+        The image cache's are left to libvirt's own knowledge: its markers mean something by
+        being there at all, even for the moment in which a name is tried.
+        """
+        tried = place.type in FILE_POOLS and not name.startswith(BASE_IMAGE_PREFIX)
         handle = self._lookup(name)
+        if handle is None and tried and self._learn(name):
+            # libvirt forgets a volume whose making failed, even where the file is left.
+            handle = self._lookup(name)
         if handle is None:
             return
         found = self._described(handle, name)
-        if found is not None and found.is_file and found.length and found.backing is None:
+        if tried and found is not None and found.length and not found.backing:
             self._remove_parts(name)
         self._delete(handle, name)
 
     def _remove_parts(self, name: str) -> None:
-        """Take away what virtlogd moved aside as NAME.0, NAME.1 and so on, however many.
-
-        libvirt may not know of them yet, and a refresh only to see costs a look at every volume.
-        But it makes no volume where a file is: so an empty one is tried.
-        """
+        """Take away what virtlogd moved aside as NAME.0, NAME.1 and so on, however many."""
         first = f"{name}.0"
-        if self._lookup(first) is None:
-            tried = self._make(_EMPTY.format(name=elements.escape(first)), first)
-            if tried is not None:
-                self._delete(tried, first)
-                return
-            self._refresh()
+        if self._lookup(first) is None and not self._learn(first):
+            return
         for number in count():
             part = f"{name}.{number}"
             handle = self._lookup(part)
             if handle is None:
                 return
             self._delete(handle, part)
+
+    def _learn(self, name: str) -> bool:
+        """Have libvirt know of a file that others may have put there; False if there is none.
+
+        A refresh only to see would cost a look at every volume. But libvirt makes no volume
+        where a file is: so an empty one is tried.
+        """
+        tried = self._make(_EMPTY.format(name=elements.escape(name)), name)
+        if tried is not None:
+            self._delete(tried, name)
+            return False
+        self._refresh()
+        return True
 
     def _make(self, xml: str, name: str) -> libvirt.virStorageVol | None:
         """Make a volume; None where there is one, or a file in its place."""
@@ -188,25 +202,25 @@ class HostPool:
             return None
 
     def _making(self, name: str) -> str:
-        return f"making volume {name} in pool {self._name}"
+        return f"making volume {name} in pool {self.name}"
 
     def _lookup(self, name: str) -> libvirt.virStorageVol | None:
         return self._link.find(
-            f"looking for volume {name} in pool {self._name}",
+            f"looking for volume {name} in pool {self.name}",
             lambda _: self._pool.storageVolLookupByName(name),
         )
 
     def _existing(self, name: str) -> libvirt.virStorageVol:
         handle = self._lookup(name)
         if handle is None:
-            raise self._failed(f"pool {self._name} has no volume {name}", reason="no-volume")
+            raise self._failed(f"pool {self.name} has no volume {name}", reason="no-volume")
         return handle
 
     def _backing(self, volume: Volume) -> str:
         handle = self._lookup(volume.backing or "")
         if handle is None:
             raise self._failed(
-                f"pool {self._name} has no volume {volume.backing}, which {volume.name} is to be"
+                f"pool {self.name} has no volume {volume.backing}, which {volume.name} is to be"
                 " an overlay of",
                 reason="no-base",
             )
@@ -220,7 +234,7 @@ class HostPool:
         return None if xml is None else _read(xml)
 
     def _delete(self, handle: libvirt.virStorageVol, name: str) -> None:
-        doing = f"removing volume {name} from pool {self._name}"
+        doing = f"removing volume {name} from pool {self.name}"
         try:
             self._link.patiently(doing, lambda: handle.delete(0))
         except RemoteFailed as error:
@@ -228,7 +242,7 @@ class HostPool:
                 raise
 
     def _refresh(self) -> None:
-        self._link.patiently(f"reading pool {self._name} anew", self._pool.refresh)
+        self._link.patiently(f"reading pool {self.name} anew", self._pool.refresh)
 
     def _failed(self, what: str, *, hint: str | None = None, reason: str) -> RemoteFailed:
         return RemoteFailed(self._host, f"{self._host}: {what}", hint=hint, reason=reason)
