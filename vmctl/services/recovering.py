@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.host import Host
 from vmctl.domain.operation import Event, OperationState
+from vmctl.domain.plain import from_plain
 from vmctl.domain.record import AttemptState, Change
+from vmctl.domain.spec import Secrets
 from vmctl.errors import NotFound, VmctlError
 from vmctl.sagas import CREATE, DELETE, SAGAS
 from vmctl.sagas.saga import Outcome
@@ -149,6 +151,7 @@ class Case:
             attempt,
             host,
             params=self.operation.params,
+            secrets=from_plain(Secrets, self.store.secrets_of(self.token)),
             claim=self.recovery.claim,
             peers=tuple(one for one in hosts.values() if one.name != attempt.host),
             tell=self.recovery.tell,

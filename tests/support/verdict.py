@@ -1,0 +1,102 @@
+"""The world compared with the ideal: a server is whole, or nothing of it is anywhere."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from tests.support.fake_effects import POOL
+from tests.support.fake_host import FakeFleet
+from tests.support.plain_renderer import PlainRenderer
+from tests.support.stage import NETWORKS, SPEC, Stage, a_build
+from vmctl.adapters.schema import secrets
+from vmctl.adapters.server_record import find_record
+from vmctl.domain.build import READY_SUFFIX
+from vmctl.domain.record import AttemptState, Server, ServerState
+from vmctl.domain.sample import BASE_IMAGE_PREFIX
+from vmctl.domain.server_record import made_by
+from vmctl.domain.spec import Secrets
+from vmctl.services.recovery import orphans
+
+LATE = 60.0
+"""Seconds that are let pass first: what was in flight has landed by then."""
+
+
+def judge(stage: Stage, pristine: dict[str, dict[str, Any]]) -> str:
+    """Say whether the server is whole or gone; AssertionError names whatever is neither."""
+    stage.fleet.sleep(LATE)
+    assert stage.sql.operations(unfinished=True) == (), "an operation is not over"
+    assert orphans(stage.sql, stage.world.leases) == ()
+    for lease in (stage.folder / "leases").glob("*"):
+        assert stage.world.leases.is_dead(lease.stem), f"{lease} is held"
+    with stage.sql.reading() as tx:
+        assert not tx.connection.execute(secrets.select()).all(), "secrets are left"
+    found = [one for one in stage.sql.servers(deleted=True) if one.id == SPEC.id]
+    server = found[0] if found else None
+    whole = server is not None and server.state is ServerState.ACTIVE
+    for name in stage.hosts:
+        here = whole and server is not None and server.host == name
+        with stage.fleet.state(name, always=True) as state:
+            left = without_bases(state)
+        if here and server is not None:
+            take_out(left, server, stage.sql.uuid())
+        assert left == pristine[name], difference(name, left, pristine[name])
+    live = [one for one in stage.sql.attempts(SPEC.id) if one.state is not AttemptState.RELEASED]
+    claims = stage.sql.claims()
+    held = [one for scope in ("nat@kvm1", "nat@kvm2", "lan") for one in stage.sql.addresses(scope)]
+    assert len(live) == len(claims) == int(whole), f"{live} {claims}"
+    assert len(held) == (2 if whole else 0), f"addresses held: {held}"
+    if server is not None and not whole:
+        assert server.state in {ServerState.ERROR, ServerState.DELETED}, server.state
+        assert server.fault or server.state is ServerState.DELETED, "an error without a fault"
+    return "whole" if whole else "gone"
+
+
+def take_out(left: dict[str, Any], server: Server, owner: str) -> None:
+    """Take everything out that the whole server is made of; AssertionError if some is missing."""
+    build = a_build(server.attempt, server.host or "")
+    machine = left["machines"].pop(SPEC.id, None)
+    assert machine is not None, "the domain is missing"
+    assert machine["on"], "it does not run"
+    assert machine["autostart"], "it would not start with its host"
+    assert made_by(find_record(machine["xml"]) or "") == (owner, SPEC.id, server.attempt)
+    volumes = left["pools"][build.pool]
+    for volume in build.volumes:
+        there = volumes.pop(volume.name, None)
+        assert there is not None, f"{volume.name} is missing"
+        if volume.role == "seed":
+            seed = PlainRenderer().seed(SPEC, build, networks=NETWORKS, secrets=Secrets())
+            assert there["size"] == len(seed), "the seed is not whole"
+    for card in build.cards:
+        assert left["filters"].pop(card.filter or "", None), f"{card.filter} is missing"
+        if card.reserved:
+            promise = left["networks"][card.source].pop(card.mac, None)
+            assert promise == [list(card.addresses), SPEC.hostname], promise
+
+
+def without_bases(state: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the cache; one that is said to be whole must be there."""
+    left = copy.deepcopy(state)
+    for volumes in left["pools"].values():
+        for name in [one for one in volumes if one.startswith(BASE_IMAGE_PREFIX)]:
+            if name.endswith(READY_SUFFIX):
+                assert name.removesuffix(READY_SUFFIX) in state["pools"]["default"]
+            del volumes[name]
+    return left
+
+
+def pristine_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """See the hosts of a stage on which nothing was done yet."""
+    fleet = FakeFleet(folder / "hosts")
+    return {one.name: fleet.picture(one.name) for one in fleet.folder.iterdir() if one.is_dir()}
+
+
+def difference(host: str, left: dict[str, Any], pristine: dict[str, Any]) -> str:
+    """Name what is on a host and should not be, or is missing."""
+    found = [
+        f"{host}: {key} is {left[key]!r}, should be {pristine[key]!r}"
+        for key in pristine
+        if left[key] != pristine[key]
+    ]
+    return "; ".join(found).replace(POOL, "")

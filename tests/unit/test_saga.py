@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmctl.domain.operation import Mark
+from vmctl.errors import OwnershipLost
+from vmctl.sagas import CREATE, DELETE, SAGAS
+from vmctl.sagas.saga import UNWIND, Do, Outcome, Saga, Step, Undo, next_move, past_pivot, run
+
+Marks = list[tuple[str, Mark]]
+
+
+class Memory:
+    """A journal in memory that its owner may lose after so many marks."""
+
+    def __init__(self, marks: Marks | None = None, lost_after: int | None = None) -> None:
+        self.written = list(marks or [])
+        self.lost_after = lost_after
+
+    def marks(self) -> Sequence[tuple[str, Mark]]:
+        return tuple(self.written)
+
+    def write(self, step: str, mark: Mark, detail: str = "") -> None:
+        del detail
+        if self.lost_after is not None and len(self.written) >= self.lost_after:
+            raise OwnershipLost("someone else has it")
+        self.written.append((step, mark))
+
+
+class World:
+    """What is there, and every act in its order; chosen acts fail so many times."""
+
+    def __init__(self, fails: dict[str, int] | None = None) -> None:
+        self.there: set[str] = set()
+        self.acts: list[str] = []
+        self.fails = dict(fails or {})
+
+    def act(self, what: str) -> None:
+        self.acts.append(what)
+        if self.fails.get(what, 0):
+            self.fails[what] -= 1
+            raise RuntimeError(what)
+
+
+def a_saga(count: int, *, lasting: frozenset[int] = frozenset(), pivot: int = -1) -> Saga[World]:
+    """A workflow whose steps put a thing each into the world; the lasting ones are not undone."""
+
+    def step(number: int) -> Step[World]:
+        name = f"s{number}"
+
+        def do(world: World) -> None:
+            world.act(f"do {name}")
+            world.there.add(name)
+
+        def undo(world: World) -> None:
+            world.act(f"undo {name}")
+            world.there.discard(name)
+
+        back = None if number in lasting else undo
+        return Step(name=name, do=do, undo=back, pivot=number == pivot)
+
+    return Saga(name="test", version=1, steps=tuple(step(number) for number in range(count)))
+
+
+counts = st.integers(1, 6)
+failures = st.dictionaries(
+    st.tuples(st.sampled_from(["do", "undo"]), st.integers(0, 5)).map(lambda p: f"{p[0]} s{p[1]}"),
+    st.integers(1, 2),
+    max_size=3,
+)
+
+
+def history(saga: Saga[World], fails: dict[str, int], cut: int) -> Marks:
+    """A journal as a run leaves it that was cut short anywhere."""
+    journal = Memory(lost_after=cut)
+    with contextlib.suppress(OwnershipLost):
+        run(saga, journal, World(fails))
+    return journal.written
+
+
+@given(counts, st.frozensets(st.integers(0, 5)), failures, st.integers(0, 30))
+def test_whatever_the_journal_says_there_is_an_end(
+    count: int, lasting: frozenset[int], fails: dict[str, int], cut: int
+) -> None:
+    saga = a_saga(count, lasting=lasting)
+    journal = Memory(history(saga, fails, cut))
+
+    outcome, _ = run(saga, journal, World())
+
+    assert outcome in {Outcome.DONE, Outcome.UNWOUND}
+    assert next_move(saga, journal.marks()) is outcome
+
+
+@given(counts, failures, st.integers(0, 30))
+def test_nothing_is_done_any_more_after_a_turn_back(
+    count: int, fails: dict[str, int], cut: int
+) -> None:
+    saga = a_saga(count)
+    marks = history(saga, fails, cut)
+    turned = [at for at, (_, mark) in enumerate(marks) if mark is Mark.FAILED]
+
+    if turned:
+        assert all(mark is not Mark.STARTED for _, mark in marks[turned[0] :])
+        assert not isinstance(next_move(saga, marks), Do)
+
+
+@given(counts, st.integers(0, 5))
+def test_steps_are_undone_in_reverse_order_of_their_doing(count: int, bad: int) -> None:
+    saga = a_saga(count)
+    world = World({f"do s{bad}": 1})
+
+    outcome, fault = run(saga, Memory(), world)
+
+    done = [act.removeprefix("do ") for act in world.acts if act.startswith("do ")]
+    undone = [act.removeprefix("undo ") for act in world.acts if act.startswith("undo ")]
+    if bad < count:
+        assert (outcome, str(fault)) == (Outcome.UNWOUND, f"do s{bad}")
+        assert undone == done[::-1]
+    else:
+        assert (outcome, fault, undone) == (Outcome.DONE, None, [])
+
+
+@given(counts, failures, st.integers(0, 30))
+def test_a_step_without_its_end_is_done_again_forward_and_undone_backward(
+    count: int, fails: dict[str, int], cut: int
+) -> None:
+    saga = a_saga(count)
+    marks = history(saga, fails, cut)
+    if not marks or marks[-1][1] not in {Mark.STARTED, Mark.UNDO_STARTED}:
+        return
+
+    move = next_move(saga, marks)
+
+    kind = Do if marks[-1][1] is Mark.STARTED else Undo
+    assert isinstance(move, kind)
+    assert move.step.name == marks[-1][0]
+
+
+@given(counts, failures, st.integers(0, 30), failures, st.integers(0, 30))
+def test_the_world_is_whole_or_empty_however_often_a_run_is_cut_short(
+    count: int, fails: dict[str, int], cut: int, more: dict[str, int], again: int
+) -> None:
+    saga = a_saga(count)
+    world, marks = World(fails), Memory(lost_after=cut)
+    for journal, hurt in ((marks, fails), (Memory(lost_after=cut + again), more)):
+        journal.written = marks.written
+        world.fails = dict(hurt)
+        try:
+            run(saga, journal, world)
+        except OwnershipLost:
+            continue
+    world.fails = {}
+
+    outcome, _ = run(saga, Memory(marks.written), world)
+
+    everything = {step.name for step in saga.steps}
+    assert world.there == (everything if outcome is Outcome.DONE else set())
+
+
+@given(counts, st.integers(0, 30))
+def test_what_was_asked_to_be_undone_is_undone_from_wherever_it_stood(count: int, cut: int) -> None:
+    saga = a_saga(count)
+    journal = Memory([*history(saga, {}, cut), (UNWIND, Mark.FAILED)])
+    world = World()
+
+    outcome, _ = run(saga, journal, world)
+
+    assert outcome is Outcome.UNWOUND
+    assert all(act.startswith("undo ") for act in world.acts)
+
+
+def test_an_undo_that_fails_is_stuck_and_tried_again_by_the_next_run() -> None:
+    saga, journal = a_saga(3), Memory()
+    world = World({"do s2": 1, "undo s1": 1})
+
+    stuck, fault = run(saga, journal, world)
+    unwound, _ = run(saga, journal, world)
+
+    assert (stuck, unwound) == (Outcome.STUCK, Outcome.UNWOUND)
+    assert str(fault) == "do s2"
+    assert world.acts == ["do s0", "do s1", "do s2", "undo s2", "undo s1", "undo s1", "undo s0"]
+
+
+def test_past_the_pivot_a_failure_stops_the_run_to_be_resumed() -> None:
+    saga, journal = a_saga(3, pivot=1), Memory()
+    world = World({"do s2": 1})
+
+    stuck, fault = run(saga, journal, world)
+
+    assert (stuck, str(fault)) == (Outcome.STUCK, "do s2")
+    assert past_pivot(saga, journal.marks())
+    assert run(saga, journal, world) == (Outcome.DONE, None)
+
+
+def test_before_the_pivot_a_failure_unwinds() -> None:
+    saga, world = a_saga(3, pivot=2), World({"do s1": 1})
+
+    assert run(saga, Memory(), world)[0] is Outcome.UNWOUND
+    assert world.there == set()
+
+
+def test_what_is_to_be_kept_is_left_and_undone_by_the_next_run() -> None:
+    saga, journal, world = a_saga(3), Memory(), World({"do s2": 1})
+
+    kept, fault = run(saga, journal, world, keep=True)
+
+    assert (kept, str(fault), world.there) == (Outcome.STUCK, "do s2", {"s0", "s1"})
+    assert run(saga, journal, world)[0] is Outcome.UNWOUND
+    assert world.there == set()
+
+
+def test_an_interrupt_is_asked_for_before_each_step_and_unwinds() -> None:
+    def stop() -> None:
+        if "do s1" in world.acts:
+            raise KeyError("stop")
+
+    saga, world = a_saga(3), World()
+
+    outcome, fault = run(saga, Memory(), world, check=stop)
+
+    assert outcome is Outcome.UNWOUND
+    assert isinstance(fault, KeyError)
+    assert "do s2" not in world.acts
+
+
+def test_a_loser_stops_before_its_next_effect() -> None:
+    world = World()
+
+    with pytest.raises(OwnershipLost):
+        run(a_saga(3), Memory(lost_after=2), world)
+
+    assert world.acts == ["do s0"]
+
+
+def test_the_domain_is_the_first_thing_there_and_the_last_to_go() -> None:
+    assert CREATE.steps[0].name == "define"
+    assert CREATE.steps[0].undo is not None
+    assert DELETE.steps[-1].name == "undefine"
+    assert [step.name for step in DELETE.steps][:2] == ["autostart", "off"]
+    assert CREATE.steps[-1].name == "autostart"
+
+
+def test_every_workflow_is_found_by_the_name_and_version_that_stand_on_record() -> None:
+    assert {(saga.name, saga.version) for saga in SAGAS.values()} == set(SAGAS)
+    for saga in SAGAS.values():
+        assert len({step.name for step in saga.steps}) == len(saga.steps)
