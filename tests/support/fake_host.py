@@ -41,7 +41,7 @@ from vmctl.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from vmctl.domain.sample import Depth
     from vmctl.domain.spec import ImageUse
@@ -173,6 +173,9 @@ class FakeHypervisor:
     def ensure_running(self, uuid: str) -> None:
         self._fleet.act(self._host, "start", uuid)
 
+    def ask_to_shut_down(self, uuid: str) -> None:
+        self.ensure_off(uuid)
+
     def ensure_off(self, uuid: str) -> None:
         machine = self.machine(uuid)
         if machine is not None and machine.power is not Power.SHUTDOWN:
@@ -245,6 +248,11 @@ class FakeHypervisor:
 
     def remove_reservation(self, network: str, mac: str) -> None:
         self._fleet.act(self._host, "unreserve", network, mac)
+
+    def leased(self, network: str) -> Mapping[str, str]:
+        with self._fleet.state(self._host) as state:
+            held = state["networks"].get(network, {})
+            return {one: mac for mac, (addresses, _) in held.items() for one in addresses}
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         with self._fleet.state(self._host) as state:

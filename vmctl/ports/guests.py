@@ -86,6 +86,12 @@ class Hypervisor(Protocol):
     def remove_reservation(self, network: str, mac: str) -> None:
         """Have a libvirt network's DHCP forget that MAC."""
 
+    def leased(self, network: str) -> Mapping[str, str]:
+        """Say which addresses a libvirt network's DHCP has leased, and to which MAC.
+
+        Until such a lease ends nobody else is given its address, whatever is reserved.
+        """
+
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         """Say which addresses the domain was seen to have, by lease, agent and neighbour table."""
 

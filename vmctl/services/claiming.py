@@ -91,7 +91,7 @@ class Claims:
             )
             work.tell("claim")
             self._judge_again(work, here.seen)
-            on_host = held_by([here.seen], host=work.host)
+            on_host = self._held_on(work, here.seen)
             with here.lock:
                 self._settle_addresses(work, [on_host, *(one.seen for one in rounds)])
             for lease in (*(one.lease for one in rounds), here.lease):
@@ -146,6 +146,23 @@ class Claims:
 
         ended = fanout(ask, carriers.values(), AT_ONCE)
         return held_by([one.value for one in ended.values() if isinstance(one, Ok)])
+
+    def _held_on(self, work: Work, sample: HostSample) -> Held:
+        """Say what records hold on this host, and what its DHCP has leased to machines gone since.
+
+        A lease outlives its machine: whoever reserves its address is given another one.
+        """
+        held = held_by([sample], host=work.host)
+        leases: dict[tuple[str, str], str] = {}
+        for card in work.build.cards:
+            if card.kind == "network" and card.addresses:
+                leased = work.hypervisor.leased(card.source)
+                leases |= {
+                    (card.network, address): mac
+                    for address, mac in leased.items()
+                    if mac.lower() != card.mac
+                }
+        return replace(held, addresses={**leases, **held.addresses})
 
     def _judge_again(self, work: Work, sample: HostSample) -> None:
         store, host = self._world.store, work.host

@@ -13,7 +13,7 @@ from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.domain.build import Volume
@@ -84,7 +84,8 @@ class LibvirtHypervisor:
 
     def ask_to_shut_down(self, uuid: str) -> None:
         """Press the domain's power button; whether the guest obeys is its own matter."""
-        domains.ask_to_shut_down(self._link, uuid)
+        with self._link() as link:
+            domains.ask_to_shut_down(link, uuid)
 
     def ensure_off(self, uuid: str) -> None:
         """Power the domain off at once, if it is there and not off."""
@@ -160,6 +161,11 @@ class LibvirtHypervisor:
         """Have a libvirt network's DHCP forget that MAC."""
         with self._link() as link:
             networks.remove_reservation(link, network, mac)
+
+    def leased(self, network: str) -> Mapping[str, str]:
+        """Say which addresses a libvirt network's DHCP has leased, and to which MAC."""
+        with self._link() as link:
+            return networks.leased(link, network)
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         """Say which addresses the domain was seen to have."""

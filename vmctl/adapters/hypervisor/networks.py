@@ -104,6 +104,12 @@ def ensure_reservation(
         definition.change(mac.lower(), wanted)
 
 
+def leased(link: Link, network: str) -> dict[str, str]:
+    """Say which addresses a network's DHCP has leased, and to which MAC; none if it is gone."""
+    found = _network(link, network)
+    return {} if found is None else _leased(link, found, "")
+
+
 def remove_reservation(link: Link, network: str, mac: str) -> None:
     """Have a network's DHCP forget a MAC; a network that is gone has forgotten it."""
     found = _network(link, network)
