@@ -209,7 +209,7 @@ class HostBaseImages:
             raise SourceFailed(f"{peer.name}: {said or _BROKEN}")
 
     def _upload(self, fetch: Fetch, source: int, tick: Callable[[int], None], of: str) -> None:
-        script = upload_script(fetch.pool, fetch.name, fetch.image.size)
+        script = upload_script(fetch.pool, fetch.name, fetch.image.size, fetch.path)
         with self._pipes.open(fetch.host, script) as pipe:
             try:
                 pump(source, pipe.stdin.fileno(), tick)
