@@ -99,6 +99,26 @@ def test_no_call_waits_for_a_libvirt_that_hangs(lab: Lab, tmp_path: Path) -> Non
     assert [type(error) for error in errors] == [RemoteTimedOut] * len(CALLS)
 
 
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_call_keeps_its_connection_to_itself(
+    lab: Lab, reach: Reach, on: LibvirtHypervisor
+) -> None:
+    lab.do("hang-libvirt", HOST)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    with pytest.raises(KeyboardInterrupt):
+        on.machines()
+    signal.signal(signal.SIGALRM, before)
+    lab.do("hang-libvirt-undo", HOST)
+
+    assert reach.libvirt._shelf(reach.host(HOST)).idle == []
+    assert on.machines()
+    assert len(reach.libvirt._shelf(reach.host(HOST)).idle) == 1
+
+
 HANGS = """
 import sys
 from pathlib import Path

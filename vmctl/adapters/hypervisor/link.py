@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -76,24 +77,31 @@ class Link:
         What is late may go on there. The connection is left to it, and no further call follows.
         """
         seconds = self.limits.act if limit is None else limit
-
-        def mapped() -> T:
-            with libvirt_errors(self.host.name, doing, user=self.host.user or "the login"):
-                return work()
-
         if self._left:
             raise self._late(doing, seconds)
+        ended = threading.Event()
+
+        def mapped() -> T:
+            try:
+                with libvirt_errors(self.host.name, doing, user=self.host.user or "the login"):
+                    return work()
+            finally:
+                ended.set()
+
         try:
             return limited(mapped, seconds, discard=lambda _: None)
         except Late:
-            self._left = True
-            self._connections.forsake(self.host, self.connection)
             raise self._late(doing, seconds) from None
         except (NotFound, Conflict) as error:
             reason = ABSENT if isinstance(error, NotFound) else REFUSED
             raise RemoteFailed(
                 self.host.name, error.message, hint=error.hint, reason=reason
             ) from error.__cause__
+        finally:
+            # A ^C ends the waiting too, and not the call.
+            if not ended.is_set():
+                self._left = True
+                self._connections.forsake(self.host, self.connection)
 
     def attempt(self, doing: str, work: Callable[[], T], *reasons: str) -> T | None:
         """Make a call; None where it failed for one of these reasons."""
