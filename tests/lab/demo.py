@@ -12,29 +12,63 @@ from tests.lab import stock
 from tests.lab.operator import libvirt_uri
 from tests.lab.plan import LabPlan
 
+GROUP, FLAVOR = "spread", "m1.nano"
+
 
 def run(plan: LabPlan) -> int:
-    """Show the hosts as vmctl sees them, and that each answers over ssh and over libvirt."""
+    """Show hosts, and the main job on all of them: from the words to a guest, and nothing left."""
     stock.fill(plan, environ(plan))
-    commands = [
-        ("vmctl", "image", "list"),
+    _clear(plan)
+    key = str(plan.key)
+    names = [f"demo-{index}" for index in range(1, min(len(plan.hosts), 3) + 1)]
+    create = (
+        *("vmctl", "server", "create", "--flavor", FLAVOR, "--image", "mini", "--key-name", "lab"),
+        *("--server-group", GROUP, "--min", str(len(names)), "--wait-for", "ssh", "demo"),
+    )
+    commands: list[tuple[str, ...]] = [
         ("vmctl", "host", "list", "--refresh"),
         ("vmctl", "host", "check"),
-        ("vmctl", "host", "show", plan.hosts[0].name, "-c", "guests", "-c", "pools", "-c", "os"),
-    ]
+        ("vmctl", "flavor", "create", "--ram", "128", "--disk", "1", FLAVOR),
+        ("vmctl", "server", "group", "create", "--policy", "anti-affinity", GROUP),
+        create if len(names) > 1 else (*create[:-1], names[0]),
+        ("vmctl", "server", "list", "--long", "-c", "Name", "-c", "Status", "-c", "Host",
+         "-c", "Networks"),
+        ("vmctl", "server", "show", names[0], "-c", "status", "-c", "addresses", "-c", "image",
+         "-c", "flavor", "-c", "vmctl:attempts"),
+        ("vmctl", "placement", "explain", names[0]),
+        *(("vmctl", "ssh", name, "-i", key, "--", "uname", "-n") for name in names),
+        ("vmctl", "console", "log", "show", names[0], "--lines", "4"),
+        ("vmctl", "server", "event", "list", names[0]),
+        ("vmctl", "server", "delete", *names),
+        ("vmctl", "server", "list"),
+        ("vmctl", "image", "cache", "prune"),
+    ]  # fmt: skip
     for host in plan.hosts[:3]:
-        commands.append(("vmctl", "host", "ssh", host.name, "--", "uname", "-n"))
         commands.append(("virsh", "-c", libvirt_uri(plan, host), "list", "--all"))
+        commands.append(("virsh", "-c", libvirt_uri(plan, host), "vol-list", "default"))
     failed = [shlex.join(command) for command in commands if _show(plan, *command)]
+    _clear(plan)
     print(f"""
 The lab is up. To go on by hand:
     source {plan.root}/env.sh
-    vmctl host list
-    ssh -F {plan.ssh_config} {plan.hosts[0].name}
+    vmctl server create --flavor m1.tiny --image mini --key-name lab web
+    vmctl ssh web -i {key}
     make lab-down""")
     for command in failed:
         print(f"failed: {command}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _clear(plan: LabPlan) -> None:
+    """Take away what a demo before this one made, so that each begins alike."""
+    for words in (
+        ("server", "delete", "--ignore-missing", "demo", "demo-1", "demo-2", "demo-3"),
+        ("server", "group", "delete", GROUP),
+        ("flavor", "delete", FLAVOR),
+    ):
+        subprocess.run(
+            ["vmctl", *words], check=False, env=environ(plan), capture_output=True, text=True
+        )
 
 
 def environ(plan: LabPlan) -> dict[str, str]:

@@ -11,6 +11,7 @@ SSH = 22
 _FIXED = (
     # A server's first key is taken, for nobody could have seen it before; another one later is not.
     "StrictHostKeyChecking=accept-new",
+    "LogLevel=ERROR",  # that a first key was kept is no warning
     "GlobalKnownHostsFile=none",
     "VerifyHostKeyDNS=no",
     "UpdateHostKeys=no",
