@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    create,
     fleet_values,
     inventory,
     placement,
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "placement-growth": placement_growth.run,
     "refresh": refresh.run,
     "server-list": server_list.run,
+    "create": create.run,
 }
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.lab.outside import Lab
 from tests.lab.plan import CHECKOUT
-from tests.lab.reach import Reach, ends_within, operator
+from tests.lab.reach import EVERY_LOGIN, Reach, ends_within, operator
 from vmctl.domain.host import Host
 from vmctl.errors import LeaseLost, TimedOut
 from vmctl.services.fanout import Failed, fanout
@@ -192,6 +192,19 @@ def test_a_killed_holder_gives_it_back_at_once(shared_lab: Lab, tmp_path: Path, 
         process.send_signal(signal.SIGKILL)
 
         wait_until_free(shared_lab, name, SOON)
+
+
+@pytest.mark.parametrize("name", EVERY_LOGIN)
+def test_an_arbiters_networks_are_leased_apart_from_its_room(reach: Reach, name: str) -> None:
+    host = reach.host(name)
+
+    with reach.leases.hold(host, of="networks"), reach.leases.hold(host) as room:
+        room.check()
+        with (
+            pytest.raises(TimedOut, match="another operator"),
+            reach.leases.hold(host, wait=1, of="networks"),
+        ):
+            pytest.fail("two cannot have it")
 
 
 @pytest.mark.usefixtures("lab")

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 PLACE = "/var/lib/libvirt"
 """There on every libvirt host, opened by anyone, and nobody's file by accident."""
 
-PLACES: Mapping[Matter, str] = {"host": PLACE, "networks": "/run/libvirt"}
-"""What is locked for each matter: an arbiter's own room is another matter than its networks."""
+PLACES: Mapping[Matter, str] = {"host": PLACE, "networks": "/run/libvirt/hostdevmgr"}
+"""What is locked for each matter: an arbiter's own room is another matter than its networks.
+
+The second is made by libvirt's QEMU driver, wherever that runs; /run/libvirt itself is what those
+hold who bring images to the host.
+"""
 
 HOLD = 45
 _SLICE = 10

@@ -1,0 +1,179 @@
+"""What making servers costs on real hosts, against a script that makes the same calls in a line.
+
+One create to ACTIVE, from the shell's word to the prompt, against one run of the script; 24 of
+them over three hosts, against 24 runs of it, one after the other. The base image is on the hosts
+already. A cold image is brought to a host by `image cache push`, against scp of the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure
+from tests.lab import stock
+from tests.lab.outside import Lab, plain
+from tests.lab.plan import CHECKOUT
+
+ROUNDS, MANY, COLD = 7, 24, 256 * 1024 * 1024
+ONE_LIMIT, MANY_LIMIT, COLD_LIMIT = 1.6, 0.5, 1.2
+FLAVOR = "m1.nano"
+VMCTL = [sys.executable, "-m", "vmctl"]
+HOSTS = ("kvm1", "kvm2", "kvm3")
+
+
+class Bench:
+    """A lab with the image on all its hosts, and the words that make servers there."""
+
+    def __init__(self, lab: Lab, folder: str) -> None:
+        self.lab = lab
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "VMCTL_INVENTORY": f"{lab.root}/inventory.yaml",
+            "VMCTL_DB": f"{folder}/state.db",
+        }
+        stock.fill(lab.plan, self.env)
+        self.vmctl("flavor", "create", "--ram", "128", "--disk", "1", FLAVOR)
+        self.vmctl("image", "cache", "push", "mini", *(w for h in HOSTS for w in ("--host", h)))
+        shown = json.loads(self.vmctl("image", "show", "mini", "-f", "json"))
+        self.image = [shown["checksum"], shown["disk_format"], str(shown["virtual_size"])]
+
+    def vmctl(self, *words: str) -> str:
+        return self._run([*VMCTL, *words])
+
+    def script(self, host: str, name: str, last: int) -> float:
+        began = time.monotonic()
+        self._run([sys.executable, "-m", "benchmarks.straight", host, name, *self.image, str(last)])
+        return time.monotonic() - began
+
+    def create(self, name: str, *words: str) -> float:
+        began = time.monotonic()
+        self.vmctl("server", "create", "--flavor", FLAVOR, "--image", "mini", *words, name)
+        return time.monotonic() - began
+
+    def clear(self) -> None:
+        """Have nothing left of either, so that each round begins alike."""
+        for host in HOSTS:
+            for name in self.lab.virsh_ok(host, "list", "--all", "--name").split():
+                if not name.startswith("straight"):
+                    continue
+                self.lab.virsh(host, "destroy", name)
+                self.lab.virsh(host, "undefine", name, "--nvram", "--remove-all-storage")
+            for line in self.lab.virsh_ok(host, "nwfilter-list").splitlines():
+                if "vmctl-" in line:
+                    self.lab.virsh(host, "nwfilter-undefine", line.split()[-1])
+
+    def _run(self, words: list[str]) -> str:
+        done = subprocess.run(
+            words, env=self.env, cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{words}: {done.stderr}")
+        return done.stdout
+
+
+def run() -> list[Figure]:
+    """Measure on a lab of its own."""
+    (CHECKOUT / ".lab").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CHECKOUT / ".lab") as folder:
+        lab = Lab(root=Path(folder) / "lab")
+        try:
+            plain(*lab.command("up", "--hosts", str(len(HOSTS))), seconds=300)
+            bench = Bench(lab, folder)
+            return [*one(bench), *many(bench), *cold(bench, Path(folder))]
+        finally:
+            plain(*lab.command("down"), seconds=120)
+
+
+def one(bench: Bench) -> list[Figure]:
+    """One server each, in turns on one host."""
+    ratios, ours, theirs = [], [], []
+    for turn in range(ROUNDS + 1):
+        straight = bench.script("kvm1", f"straight-{turn}", 200 + turn)
+        bench.clear()
+        created = bench.create("one", "--host", "kvm1")
+        bench.vmctl("server", "delete", "one")
+        if turn:  # the first round warms what both have caches for
+            theirs.append(straight)
+            ours.append(created)
+            ratios.append(created / straight)
+    return [
+        Figure(name="one server by the script", value=statistics.median(theirs), unit="s"),
+        Figure(name="server create, to ACTIVE", value=statistics.median(ours), unit="s"),
+        Figure(
+            name="server create against the script",
+            value=statistics.median(ratios),
+            unit="x",
+            at_most=ONE_LIMIT,
+        ),
+    ]
+
+
+def many(bench: Bench) -> list[Figure]:
+    """24 over three hosts at once, and 24 runs of the script."""
+    straight = 0.0
+    for index in range(MANY):
+        straight += bench.script(HOSTS[index % 3], f"straight-m{index}", 150 + index)
+    bench.clear()
+    created = bench.create("many", "--min", str(MANY))
+    names = [f"many-{index + 1}" for index in range(MANY)]
+    bench.vmctl("server", "delete", *names)
+    return [
+        Figure(name=f"{MANY} servers by the script, one by one", value=straight, unit="s"),
+        Figure(name=f"server create --min {MANY}", value=created, unit="s"),
+        Figure(
+            name="server create of many against the script",
+            value=created / straight,
+            unit="x",
+            at_most=MANY_LIMIT,
+        ),
+    ]
+
+
+def cold(bench: Bench, folder: Path) -> list[Figure]:
+    """A fresh image to a host, and scp of the same file there."""
+    file = folder / "cold.raw"
+    ratios, ours, theirs = [], [], []
+    host = bench.lab.host("kvm1")
+    for turn in range(3):
+        with file.open("wb") as out:
+            for _ in range(COLD // (1 << 20)):
+                out.write(os.urandom(1 << 20))
+        bench.vmctl("image", "create", f"cold-{turn}", "--file", str(file))
+        began = time.monotonic()
+        scp = ["scp", "-q", "-F", str(bench.lab.plan.ssh_config), str(file)]
+        subprocess.run([*scp, f"{host.name}:/var/lib/libvirt/images/scp.raw"], check=True)
+        copied = time.monotonic() - began
+        plain(
+            *bench.lab.command("inside", "kvm1", "rm", "/var/lib/libvirt/images/scp.raw"),
+            seconds=60,
+        )
+        began = time.monotonic()
+        bench.vmctl("image", "cache", "push", f"cold-{turn}", "--host", "kvm1")
+        pushed = time.monotonic() - began
+        bench.vmctl("image", "delete", f"cold-{turn}")
+        bench.vmctl("image", "cache", "prune", "--host", "kvm1")
+        theirs.append(copied)
+        ours.append(pushed)
+        ratios.append(pushed / copied)
+    shutil.rmtree(folder / "cold", ignore_errors=True)
+    return [
+        Figure(name="256 MiB by scp", value=statistics.median(theirs), unit="s"),
+        Figure(
+            name="the same by image cache push, verified", value=statistics.median(ours), unit="s"
+        ),
+        Figure(
+            name="a cold image against scp",
+            value=statistics.median(ratios),
+            unit="x",
+            at_most=COLD_LIMIT,
+        ),
+    ]
