@@ -175,7 +175,7 @@ class _Maker:
             host=host,
             build=build,
             check=site.check,
-            tell=lambda words: self._say(host.name, words),
+            tell=lambda words: self._say(host.name, words.removeprefix(f"{host.name}: ")),
         )
         try:
             wait_for(waiting, patience.what, patience.seconds)
@@ -196,7 +196,7 @@ class _Maker:
             networks=site.inventory.networks,
             groups=self._order.groups,
             peers=tuple(one for one in site.inventory.hosts.values() if one.name != host.name),
-            tell=lambda words: self._say(host.name, words),
+            tell=lambda words: self._say(host.name, words.removeprefix(f"{host.name}: ")),
         )
 
     def _networks(self) -> dict[str, Network]:
