@@ -17,7 +17,7 @@ from tests.lab.guests import POOL, guest
 from tests.lab.outside import Lab
 from tests.lab.reach import Reach
 from vmctl.adapters.hypervisor import LibvirtHypervisor, LibvirtHypervisors, Limits
-from vmctl.domain.build import Volume
+from vmctl.domain.build import Volume, filter_name
 from vmctl.domain.machine import SeenAddress
 from vmctl.domain.record import Power
 from vmctl.errors import AddressTaken, RemoteFailed
@@ -220,18 +220,19 @@ def test_a_machine_goes_with_its_snapshots(
 
 
 def test_a_filter_in_use_is_not_removed(on: LibvirtHypervisor, server: str) -> None:
-    card = f"<source network='default'/><model type='virtio'/><filterref filter='{server}'/>"
-    on.ensure_filter(server, filter_xml(server, 22))
+    name = filter_name(server, 0)
+    card = f"<source network='default'/><model type='virtio'/><filterref filter='{name}'/>"
+    on.ensure_filter(name, filter_xml(name, 22))
     on.ensure_defined(server, with_devices(server, f"<interface type='network'>{card}</interface>"))
     on.ensure_running(server)
-    on.ensure_filter(server, filter_xml(server, 443))
+    on.ensure_filter(name, filter_xml(name, 443))
 
     with pytest.raises(RemoteFailed, match="in use") as told:
-        on.remove_filter(server)
+        on.remove_filter(name)
 
     assert told.value.host == HOST
     on.ensure_off(server)
-    on.remove_filter(server)
+    on.remove_filter(name)
 
 
 def test_a_guest_has_the_address_that_was_promised_and_is_seen_to(
