@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.fake_ground import fake_ground
 from tests.contract.ground import Ground
 from tests.contract.lab_ground import lab_ground
 from tests.lab.conftest import shared_lab
@@ -15,7 +16,7 @@ from tests.lab.reach import EVERY_LOGIN, operator
 
 __all__ = ["shared_lab"]
 
-GROUNDS = [*(pytest.param(name, marks=pytest.mark.lab) for name in EVERY_LOGIN)]
+GROUNDS = ["fake", *(pytest.param(name, marks=pytest.mark.lab) for name in EVERY_LOGIN)]
 """Each ground by its name; one that is no host of the lab has a branch in `ground` too."""
 
 
@@ -25,6 +26,9 @@ def ground(
 ) -> Iterator[Ground]:
     """A host, or what stands for one."""
     folder: Path = tmp_path_factory.mktemp("operator")
+    if request.param == "fake":
+        yield fake_ground(folder)
+        return
     lab = request.getfixturevalue("shared_lab")
     with operator(lab, folder) as reach, lab_ground(reach, request.param) as made:
         yield made

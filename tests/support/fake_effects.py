@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element, fromstring
 
 from vmctl.adapters.server_record import find_record
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 
+FORMATS = ("raw", "qcow2")
 POOL = "/pool"
 """Where the pools are, each a folder of its name."""
 
@@ -25,7 +28,10 @@ def _define(host: str, state: State, uuid: str, xml: str) -> None:
     name = read(xml).findtext("name") or ""
     for other, machine in state["machines"].items():
         if machine["name"] == name and other != uuid:
-            raise NameTaken(f"{host}: a machine named {name} is there already, with uuid {other}")
+            raise NameTaken(
+                f"{host}: a machine named {name} is there already, with uuid {other}",
+                hint="take another name",
+            )
     old = state["machines"].get(uuid, {"on": False, "autostart": False})
     state["machines"][uuid] = old | {"name": name, "xml": xml, "persistent": True}
 
@@ -34,7 +40,9 @@ def _start(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
     root = read(machine["xml"])
     there = {
-        f"{POOL}/{pool}/{name}" for pool, volumes in state["pools"].items() for name in volumes
+        f"{POOL}/{pool}/{name}"
+        for pool, found in state["pools"].items()
+        for name in found["volumes"]
     }
     sources = [one.get("file", "") for one in root.iterfind("devices/disk/source")]
     missing = [one for one in sources if one not in there]
@@ -45,12 +53,12 @@ def _start(host: str, state: State, uuid: str) -> None:
     ]
     if missing:
         raise RemoteFailed(host, f"{host}: {uuid} cannot start without {missing[0]}")
-    machine["on"] = True
+    machine.update(on=True, paused=False, saved=False)
 
 
 def _destroy(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
-    machine["on"] = False
+    machine.update(on=False, paused=False)
     if not machine["persistent"]:
         del state["machines"][uuid]
 
@@ -68,10 +76,15 @@ def _autostart(host: str, state: State, uuid: str, on: bool) -> None:
 
 
 def _make_volume(host: str, state: State, pool: str, name: str, facts: dict[str, Any]) -> None:
-    backing = facts.get("backing")
     volumes = pool_of(host, state, pool)
     if name in volumes:
         raise RemoteFailed(host, f"{host}: the volume {name} is there already", reason="exists")
+    form, backing = facts.get("format", "raw"), facts.get("backing")
+    formats = state["pools"][pool].get("formats", FORMATS)
+    if form not in formats:
+        raise RemoteFailed(
+            host, f"{host}: the pool {pool} holds no {form}", hint="take another pool"
+        )
     if backing is not None and backing not in volumes:
         raise RemoteFailed(host, f"{host}: there is no {backing} to overlay")
     volumes[name] = facts
@@ -97,7 +110,8 @@ def _remove_volume(host: str, state: State, pool: str, name: str) -> None:
 
 def _make_filter(host: str, state: State, name: str, xml: str) -> None:
     del host
-    state["filters"][name] = xml
+    whole = f"<uuid>{uuid5(NAMESPACE_URL, name)}</uuid>"
+    state["filters"][name] = xml.replace(">", f">{whole}", 1)
 
 
 def _remove_filter(host: str, state: State, name: str) -> None:
@@ -108,14 +122,26 @@ def _remove_filter(host: str, state: State, name: str) -> None:
 
 
 def _reserve(host: str, state: State, network: str, mac: str, promise: list[Any]) -> None:
-    if network not in state["networks"]:
-        raise RemoteFailed(host, f"{host}: there is no network {network}", reason="absent")
-    state["networks"][network][mac] = promise
+    addresses, name = promise
+    found = state["networks"].get(network)
+    if found is None:
+        raise RemoteFailed(host, f"{host}: there is no network {network}", hint="virsh net-list")
+    wanted: dict[int, str] = {}
+    for address in map(ip_address, addresses):
+        if any(address in ip_network(subnet) for subnet in found["subnets"]):
+            wanted.setdefault(address.version, str(address))
+    for other, (held, _) in found["promises"].items():
+        for address in set(held) & set(wanted.values()):
+            if other != mac:
+                raise RemoteFailed(host, f"{host}: {address} is promised to {other}")
+    found["promises"][mac] = [list(wanted.values()), name]
+    if not wanted:
+        del found["promises"][mac]
 
 
 def _unreserve(host: str, state: State, network: str, mac: str) -> None:
     del host
-    state["networks"].get(network, {}).pop(mac, None)
+    state["networks"].get(network, {}).get("promises", {}).pop(mac, None)
 
 
 EFFECTS: dict[str, Callable[..., None]] = {
@@ -143,21 +169,30 @@ def _existing(host: str, state: State, uuid: str) -> State:
 
 
 def pool_of(host: str, state: State, name: str) -> State:
-    if name not in state["pools"]:
-        raise RemoteFailed(host, f"{host}: there is no pool {name}", reason="pool")
-    found: State = state["pools"][name]
-    return found
+    found = state["pools"].get(name)
+    if found is None or not found.get("active", True):
+        word = "there is no pool" if found is None else "stopped is the pool"
+        raise RemoteFailed(host, f"{host}: {word} {name}", hint="virsh pool-list", reason="pool")
+    volumes: State = found["volumes"]
+    return volumes
 
 
 def machine_of(uuid: str, machine: State) -> Machine:
     return Machine(
         uuid=uuid,
         name=machine["name"],
-        power=Power.RUNNING if machine["on"] else Power.SHUTDOWN,
+        power=power_of(machine),
         record=find_record(machine["xml"]),
         autostart=machine["autostart"],
         persistent=machine["persistent"],
+        managed_save=machine.get("saved", False),
     )
+
+
+def power_of(machine: State) -> Power:
+    if not machine["on"]:
+        return Power.SHUTDOWN
+    return Power.PAUSED if machine.get("paused") else Power.RUNNING
 
 
 def guest_of(uuid: str, machine: State) -> Guest:

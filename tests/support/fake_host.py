@@ -13,43 +13,36 @@ import json
 import os
 import signal
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.fake_effects import (
     EFFECTS,
+    FORMATS,
     POOL,
     State,
-    guest_of,
     machine_of,
     macs_in,
     pool_of,
 )
-from vmctl.domain.build import READY_SUFFIX, Volume, base_name
+from vmctl.domain.build import Volume
 from vmctl.domain.host import Host
 from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
 from vmctl.domain.record import Power
-from vmctl.domain.sample import FoundPool, HostSample
 from vmctl.errors import (
     HostUnreachable,
-    LeaseLost,
     NameTaken,
     RemoteFailed,
     RemoteTimedOut,
-    TimedOut,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from vmctl.domain.sample import Depth
-    from vmctl.domain.spec import ImageUse
 
 IN_FLIGHT = 1.0
 """Seconds after which a call that nobody waits for any more takes effect."""
-
-MEMORY = 16 * 1024
 
 
 @dataclass
@@ -67,12 +60,13 @@ class FakeFleet:
         folder = self.folder / name
         folder.mkdir(parents=True)
         foreign = {"name": "foreign", "xml": "<domain/>", "on": True, "autostart": True}
+        promises = {"52:54:00:ff:ff:ff": [["10.0.0.9"], "foreign"]}
         state = {
             "down": False,
             "machines": {"f0000000-0000-4000-8000-000000000000": foreign | {"persistent": True}},
-            "pools": {"default": {"foreign.qcow2": {"size": 4096, "format": "qcow2"}}},
+            "pools": {"default": {"volumes": {"foreign.qcow2": {"size": 4096, "format": "qcow2"}}}},
             "filters": {"clean-traffic": "<filter/>"},
-            "networks": {"default": {"52:54:00:ff:ff:ff": [["192.0.2.99"], "foreign"]}},
+            "networks": {"default": {"subnets": ["10.0.0.0/8"], "promises": promises}},
             "late": [],
         }
         (folder / "state.json").write_text(json.dumps(state))
@@ -152,10 +146,22 @@ class FakeHypervisor:
     def __init__(self, fleet: FakeFleet, host: Host) -> None:
         self._fleet = fleet
         self._host = host.name
+        self._type = host.virt_type
 
     def offers(self) -> Offers:
         return Offers(
-            arch="x86_64", machine="pc-q35-7.2", emulator="/usr/bin/qemu", virt_type="kvm"
+            arch="x86_64",
+            machine="pc-q35-7.2",
+            emulator="/usr/bin/qemu-system-x86_64",
+            virt_type=self._type,
+            cpu_modes=("host-passthrough", "maximum", "host-model", "custom"),
+            firmware=("bios", "efi"),
+            video=("vga", "virtio"),
+            graphics=("vnc",),
+            rng=("virtio",),
+            disk_buses=("virtio", "sata"),
+            libvirt=9_000_000,
+            qemu=7_002_000,
         )
 
     def machines(self) -> tuple[Machine, ...]:
@@ -194,7 +200,9 @@ class FakeHypervisor:
     def pool(self, name: str) -> PoolPlace:
         with self._fleet.state(self._host) as state:
             pool_of(self._host, state, name)
-        return PoolPlace(name=name, type="dir", path=f"{POOL}/{name}", available=100 << 30)
+            formats = tuple(state["pools"][name].get("formats", FORMATS))
+        path = f"{POOL}/{name}"
+        return PoolPlace(name=name, type="dir", path=path, available=100 << 30, formats=formats)
 
     def volumes(self, pool: str) -> tuple[str, ...]:
         with self._fleet.state(self._host) as state:
@@ -208,9 +216,15 @@ class FakeHypervisor:
         return FoundVolume(name=name, path=f"{POOL}/{pool}/{name}", size=found["size"])
 
     def ensure_volume(self, pool: str, volume: Volume) -> str:
-        if self.volume(pool, volume.name) is None:
-            facts = {"size": volume.size, "format": volume.format, "backing": volume.backing}
-            self._fleet.act(self._host, "volume", pool, volume.name, facts)
+        facts = {"size": volume.size, "format": volume.format, "backing": volume.backing}
+        with self._fleet.state(self._host) as state:
+            found = pool_of(self._host, state, pool).get(volume.name)
+        if found is not None:
+            same = all(found.get(key) == value for key, value in facts.items())
+            if same or volume.role == "log":
+                return f"{POOL}/{pool}/{volume.name}"
+            self._fleet.act(self._host, "remove-volume", pool, volume.name)
+        self._fleet.act(self._host, "volume", pool, volume.name, facts)
         return f"{POOL}/{pool}/{volume.name}"
 
     def ensure_content(self, pool: str, volume: Volume, content: bytes) -> str:
@@ -228,6 +242,8 @@ class FakeHypervisor:
         if found is None:
             raise RemoteFailed(self._host, f"{self._host}: no volume {name}", reason="absent")
         content = base64.b64decode(found.get("content", ""))
+        if found.get("format") == "qcow2":
+            content = b"QFI\xfb\0\0\0\3" + (found["backing"] or "").encode()
         end = offset + length if length else max(found["size"], len(content))
         return content.ljust(found["size"], b"\0")[offset:end]
 
@@ -244,14 +260,14 @@ class FakeHypervisor:
     def ensure_reservation(
         self, network: str, *, mac: str, addresses: tuple[str, ...], name: str
     ) -> None:
-        self._fleet.act(self._host, "reserve", network, mac, [list(addresses), name])
+        self._fleet.act(self._host, "reserve", network, mac.lower(), [list(addresses), name])
 
     def remove_reservation(self, network: str, mac: str) -> None:
-        self._fleet.act(self._host, "unreserve", network, mac)
+        self._fleet.act(self._host, "unreserve", network, mac.lower())
 
     def leased(self, network: str) -> Mapping[str, str]:
         with self._fleet.state(self._host) as state:
-            held = state["networks"].get(network, {})
+            held = state["networks"].get(network, {}).get("promises", {})
             return {one: mac for mac, (addresses, _) in held.items() for one in addresses}
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
@@ -261,114 +277,10 @@ class FakeHypervisor:
             return tuple(
                 SeenAddress(mac=mac, address=address, source="lease")
                 for network in state["networks"].values()
-                for mac, (addresses, _) in network.items()
+                for mac, (addresses, _) in network["promises"].items()
                 if mac in macs
                 for address in addresses
             )
-
-
-@dataclass
-class FakeBases:
-    """Base images that come from nowhere, in the two steps in which they really come."""
-
-    fleet: FakeFleet
-
-    def ensure(
-        self,
-        host: Host,
-        pool: str,
-        image: ImageUse,
-        *,
-        peers: tuple[Host, ...] = (),
-        tell: Callable[[str], None] = lambda _: None,
-    ) -> str:
-        del peers, tell
-        name = base_name(image)
-        there = self.fleet.on(host).volumes(pool)
-        if name + READY_SUFFIX not in there:
-            # One that is half there is made anew.
-            facts = {"size": image.size, "format": image.format}
-            self.fleet.act(host.name, "fetch", pool, name, facts)
-            self.fleet.act(host.name, "volume", pool, name + READY_SUFFIX, {"size": 0})
-        return f"{POOL}/{pool}/{name}"
-
-    def ready(self, host: Host, pool: str) -> tuple[str, ...]:
-        return tuple(
-            one.removesuffix(READY_SUFFIX).rpartition("-")[2]
-            for one in self.fleet.on(host).volumes(pool)
-            if one.endswith(READY_SUFFIX)
-        )
-
-
-@dataclass
-class FakeProber:
-    """Looks at the hosts as a probe would."""
-
-    fleet: FakeFleet
-
-    def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
-        del depth, before
-        with self.fleet.state(host.name) as state:
-            guests = tuple(guest_of(uuid, each) for uuid, each in state["machines"].items())
-        now = self.fleet.now()
-        pool = FoundPool(name="default", active=True, capacity=102_400, available=102_400)
-        return HostSample(
-            taken_at=now,
-            facts_at=now,
-            depth="full",
-            arch="x86_64",
-            virt_types=("kvm",),
-            qemu_version="7.2.0",
-            cpus=8,
-            memory=MEMORY,
-            pools=(pool,),
-            guests=guests,
-            bridge_filter=True,
-            bridge_filter6=True,
-        )
-
-
-@dataclass
-class FakeLease:
-    """A lease that is held by this process, as long as it lives."""
-
-    host: str
-    handle: int
-    given_back: bool = field(default=False)
-
-    @property
-    def remaining(self) -> float:
-        return 0.0 if self.given_back else 45.0
-
-    def check(self, need: float = 5) -> None:
-        if self.remaining < need:
-            raise LeaseLost(self.host, f"{self.host}: the lease is lost", reason="lease")
-
-
-@dataclass
-class FakeLeases:
-    """Locks on files in the hosts' folders: the kernel frees those of the dead."""
-
-    fleet: FakeFleet
-
-    @contextmanager
-    def hold(self, host: Host, *, wait: float = 30, of: str = "host") -> Iterator[FakeLease]:
-        with self.fleet.state(host.name):
-            pass  # one that is down cannot be leased
-        path = self.fleet.folder / host.name / f"lease-{of}"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            os.close(handle)
-            raise TimedOut(f"{host.name}: another operator holds the lease") from None
-        lease = FakeLease(host.name, handle)
-        try:
-            self.fleet.on_effect(f"{host.name} lease taken")
-            yield lease
-        finally:
-            lease.given_back = True
-            os.close(handle)
 
 
 @contextmanager

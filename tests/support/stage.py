@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support import servers
-from tests.support.fake_host import FakeBases, FakeFleet, FakeLeases, FakeProber
+from tests.support.fake_host import FakeFleet
+from tests.support.fake_parts import FakeBases, FakeLeases, FakeProber
 from tests.support.plain_renderer import PlainRenderer
 from tests.support.stores import ACTOR, anything_fits
 from vmctl.adapters.leases import open_leases

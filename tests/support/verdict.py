@@ -61,7 +61,7 @@ def take_out(left: dict[str, Any], server: Server, owner: str) -> None:
     assert machine["on"], "it does not run"
     assert machine["autostart"], "it would not start with its host"
     assert made_by(find_record(machine["xml"]) or "") == (owner, SPEC.id, server.attempt)
-    volumes = left["pools"][build.pool]
+    volumes = left["pools"][build.pool]["volumes"]
     for volume in build.volumes:
         there = volumes.pop(volume.name, None)
         assert there is not None, f"{volume.name} is missing"
@@ -71,17 +71,18 @@ def take_out(left: dict[str, Any], server: Server, owner: str) -> None:
     for card in build.cards:
         assert left["filters"].pop(card.filter or "", None), f"{card.filter} is missing"
         if card.reserved:
-            promise = left["networks"][card.source].pop(card.mac, None)
+            promise = left["networks"][card.source]["promises"].pop(card.mac, None)
             assert promise == [list(card.addresses), SPEC.hostname], promise
 
 
 def without_bases(state: dict[str, Any]) -> dict[str, Any]:
     """Leave out the cache; one that is said to be whole must be there."""
     left = copy.deepcopy(state)
-    for volumes in left["pools"].values():
+    for pool in left["pools"].values():
+        volumes = pool["volumes"]
         for name in [one for one in volumes if one.startswith(BASE_IMAGE_PREFIX)]:
             if name.endswith(READY_SUFFIX):
-                assert name.removesuffix(READY_SUFFIX) in state["pools"]["default"]
+                assert name.removesuffix(READY_SUFFIX) in state["pools"]["default"]["volumes"]
             del volumes[name]
     return left
 

@@ -1,0 +1,57 @@
+"""The ground on a host that is a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.support.fake_host import FakeFleet
+from vmctl.ports import Hypervisor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeGround:
+    """See the protocol for what each part is."""
+
+    fleet: FakeFleet
+    hypervisor: Hypervisor
+    name: str = "kvm1"
+    pool: str = "default"
+    plain_pool: str = "contract-plain"
+    stopped_pool: str = "contract-stopped"
+    network: str = "contract-net"
+    bare_network: str = "contract-bare"
+
+    def pause(self, uuid: str) -> None:
+        with self.fleet.state(self.name) as state:
+            state["machines"][uuid]["paused"] = True
+
+    def save(self, uuid: str) -> None:
+        with self.fleet.state(self.name) as state:
+            state["machines"][uuid].update(on=False, saved=True)
+
+    def promises(self, network: str) -> dict[str, str]:
+        with self.fleet.state(self.name) as state:
+            promises = state["networks"][network]["promises"]
+        return {one: mac for mac, (addresses, _) in promises.items() for one in addresses}
+
+    def promise(self, network: str, mac: str, address: str) -> None:
+        with self.fleet.state(self.name) as state:
+            state["networks"][network]["promises"][mac] = [[address], ""]
+
+    def filter(self, name: str) -> str | None:
+        with self.fleet.state(self.name) as state:
+            xml: str | None = state["filters"].get(name)
+        return xml
+
+
+def fake_ground(folder: Path) -> FakeGround:
+    """A fake host with the pools and networks of the contract."""
+    fleet = FakeFleet(folder)
+    host = replace(fleet.add("kvm1"), virt_type="qemu")
+    with fleet.state("kvm1") as state:
+        state["pools"]["contract-plain"] = {"volumes": {}, "formats": ["raw"]}
+        state["pools"]["contract-stopped"] = {"volumes": {}, "active": False}
+        for name, subnets in (("net", ["192.168.77.0/24", "fd77::/64"]), ("bare", [])):
+            state["networks"][f"contract-{name}"] = {"subnets": subnets, "promises": {}}
+    return FakeGround(fleet=fleet, hypervisor=fleet.on(host))
