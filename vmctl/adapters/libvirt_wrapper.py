@@ -46,7 +46,9 @@ _FIXED = (
     "RequestTTY=no",
 )
 
-_HEAD = "#!/bin/sh\n# Written by vmctl; it is written anew when needed.\n"
+# A terminal sends ^C to everyone. It is ours to answer, and what undoes things needs its way to the
+# host; these end with whoever started them.
+_HEAD = "#!/bin/sh\n# Written by vmctl; it is written anew when needed.\ntrap '' INT QUIT HUP\n"
 
 
 def scripts(
