@@ -10,6 +10,8 @@ import shlex
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from vmctl.adapters.guest_entry import SSH, answers
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,10 +19,17 @@ if TYPE_CHECKING:
     from vmctl.ports import Shells
 
 _LIMIT = 15.0
+_GREETED = 2.0
 
+# What the host remembers may be of a machine that is gone since. Whoever may not make it forget,
+# and gets no answer, cannot tell.
 _ASK4 = """\
-ping -n -q -c 1 -W 1 -I {bridge} {address} >/dev/null 2>&1
-case $(ip neigh show to {address} dev {bridge} 2>/dev/null) in
+seen() {{ ip neigh show to {address} dev {bridge} 2>/dev/null; }}
+ip neigh flush to {address} dev {bridge} >/dev/null 2>&1
+case $(seen) in *lladdr*) old=old ;; *) old= ;; esac
+if ping -n -q -c 1 -W 1 -I {bridge} {address} >/dev/null 2>&1; then echo yes; exit; fi
+case $old$(seen) in
+old*) echo unknown ;;
 *lladdr*) echo yes ;;
 *FAILED*|*INCOMPLETE*) echo no ;;
 *) echo unknown ;;
@@ -52,14 +61,19 @@ class ShellNeighbours:
             f"({_question(bridge, one).strip()}\n) | sed s/^/{at}:/ &\n"
             for at, one in enumerate(addresses)
         )
-        script = f"{asked}wait\n"
+        script = f"PATH=$PATH:/usr/sbin:/sbin\n{asked}wait\n"
         done = self._shells.shell(host).run(script, timeout=_LIMIT)
         lines = done.stdout.decode(errors="replace").split()
         said = dict(line.partition(":")[::2] for line in lines)
         return {one: _WORDS.get(said.get(str(at), "")) for at, one in enumerate(addresses)}
 
-    def ssh_answers(self, host: Host, address: str) -> bool:
-        """Whether an ssh server greets a caller on that host at this address."""
+    def ssh_answers(self, host: Host, address: str, *, bridged: bool) -> bool:
+        """Whether an ssh server greets a caller at this address, on that host or here.
+
+        Here only on a bridge: behind a host's NAT it is another's address to everyone else.
+        """
+        if bridged and answers(address, SSH, seconds=_GREETED):
+            return True
         script = _GREETING.format(address=shlex.quote(address))
         done = self._shells.shell(host).run(script, timeout=_LIMIT)
         return done.stdout.startswith(b"SSH-")

@@ -135,5 +135,8 @@ class Neighbours(Protocol):
         None for one that the login there cannot ask for.
         """
 
-    def ssh_answers(self, host: Host, address: str) -> bool:
-        """Whether an ssh server greets a caller on that host at this address."""
+    def ssh_answers(self, host: Host, address: str, *, bridged: bool) -> bool:
+        """Whether an ssh server greets a caller at this address, on that host or, bridged, here.
+
+        A host may carry a bridge without having an address on it.
+        """

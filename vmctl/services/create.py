@@ -10,9 +10,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from vmctl.domain.observation import Observation
 from vmctl.domain.operation import Event, Mark, NewOperation
 from vmctl.domain.plain import to_plain
-from vmctl.domain.record import NewServer
+from vmctl.domain.record import NewServer, Power
 from vmctl.errors import AddressTaken, ClaimLost, HostError, NoValidHost, VmctlError
 from vmctl.sagas.create import CREATE
 from vmctl.sagas.work import Work
@@ -178,7 +179,17 @@ class _Maker:
             tell=lambda words: self._say(host.name, words.removeprefix(f"{host.name}: ")),
         )
         try:
-            wait_for(waiting, patience.what, patience.seconds)
+            seen = wait_for(waiting, patience.what, patience.seconds)
+            store = site.world.store
+            one = Observation(
+                server=build.server,
+                host=host.name,
+                at=site.world.clock(),
+                power=Power.RUNNING,
+                boot=store.host(host.name).boot,
+                seen=seen,
+            )
+            store.observe([one])
         except VmctlError as error:
             return error
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmctl.domain.record import Power
-from vmctl.errors import HostError, TimedOut
+from vmctl.errors import HostError, Interrupted, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,14 @@ def wait_for(waiting: Waiting, what: str, seconds: float) -> tuple[SeenAddress, 
     last = "nothing was seen of it"
     seen: tuple[SeenAddress, ...] = ()
     while True:
-        waiting.check()
+        try:
+            waiting.check()
+        except Interrupted:
+            raise Interrupted(
+                f"server {waiting.build.name} on {waiting.host.name}: nobody waits for {what} any"
+                f" more: {last}",
+                hint="it runs and is kept",
+            ) from None
         try:
             seen = _addresses(waiting)
             reached, last = _reached(waiting, what, seen)
@@ -108,9 +115,10 @@ def _reached(waiting: Waiting, what: str, seen: tuple[SeenAddress, ...]) -> tupl
         return False, tried
     if what == "ip":
         return True, ""
+    bridged = {card.mac for card in waiting.build.cards if card.kind == "bridge"}
     for one in seen:
         if not one.address.startswith("fe80:") and waiting.neighbours.ssh_answers(
-            waiting.host, one.address
+            waiting.host, one.address, bridged=one.mac in bridged
         ):
             return True, ""
     addresses = ", ".join(one.address for one in seen)
