@@ -222,7 +222,12 @@ def test_a_config_drive_says_the_network_as_openstack_does() -> None:
 
     said = network_data(cards=(static, dhcp))
 
-    search = {"dns_search": ["lan.example", "example"]}
+    servers = ["198.51.100.53", "2001:db8::53"]
+    search = {
+        "dns_search": ["lan.example", "example"],
+        "dns_nameservers": servers,
+        "services": [{"type": "dns", "address": server} for server in servers],
+    }
     assert said == {
         "links": [
             {"id": "eth0", "type": "phy", "ethernet_mac_address": CARD.mac, "mtu": 1400},

@@ -159,9 +159,15 @@ def network_data(found: tuple[Link, ...]) -> dict[str, object]:
 
 
 def _networks(link: Link) -> Iterator[dict[str, object]]:
-    search: dict[str, object] = {"dns_search": list(link.search)} if link.search else {}
+    # Of a network's services some guests know nothing, and of those above all networks others.
+    names: dict[str, object] = {}
+    if link.dns:
+        names["services"] = [{"type": "dns", "address": server} for server in link.dns]
+        names["dns_nameservers"] = list(link.dns)
+    if link.search:
+        names["dns_search"] = list(link.search)
     for family in link.dhcp:
-        yield {"link": link.name, "type": f"ipv{family}_dhcp", **search}
+        yield {"link": link.name, "type": f"ipv{family}_dhcp", **names}
     for address in link.addresses:
         ip, _, prefix = address.partition("/")
         family = 6 if ":" in ip else 4
@@ -176,5 +182,5 @@ def _networks(link: Link) -> Iterator[dict[str, object]]:
                 for gateway, _ in link.gateways
                 if (":" in gateway) == (family == 6)
             ],
-            **search,
+            **names,
         }
