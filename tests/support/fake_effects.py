@@ -12,7 +12,7 @@ from vmctl.adapters.server_record import find_record
 from vmctl.domain.machine import Machine
 from vmctl.domain.record import Power
 from vmctl.domain.sample import Guest
-from vmctl.errors import NameTaken, RemoteFailed
+from vmctl.errors import AddressTaken, NameTaken, RemoteFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,7 @@ def _reserve(host: str, state: State, network: str, mac: str, promise: list[Any]
     for other, (held, _) in found["promises"].items():
         for address in set(held) & set(wanted.values()):
             if other != mac:
-                raise RemoteFailed(host, f"{host}: {address} is promised to {other}")
+                raise AddressTaken(f"{host}: {address} is promised to {other}")
     found["promises"][mac] = [list(wanted.values()), name]
     if not wanted:
         del found["promises"][mac]

@@ -32,9 +32,9 @@ from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAd
 from vmctl.domain.record import Power
 from vmctl.errors import (
     HostUnreachable,
-    NameTaken,
     RemoteFailed,
     RemoteTimedOut,
+    VmctlError,
 )
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class FakeFleet:
         for call in due:
             try:
                 EFFECTS[call["name"]](host, state, *call["args"])
-            except (RemoteFailed, NameTaken):
+            except VmctlError:
                 continue
 
     def act(self, host: str, name: str, *args: Any) -> Any:
