@@ -39,6 +39,8 @@ def console_log_show(context: Context, *, server: str, lines: int | None) -> str
         return None
     if lines is not None:
         text = "".join(text.splitlines(keepends=True)[-lines:] if lines else ())
+    if text and not text.endswith("\n"):
+        text += "\n"
     # Whatever runs there may write what a terminal would obey.
     return neutral(text) if context.screen.tty else text
 

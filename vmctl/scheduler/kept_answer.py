@@ -39,6 +39,6 @@ def _verdict(one: Mapping[str, Any]) -> Verdict:
         host=one["host"],
         filter=one["filter"],
         refusal=refusal,
-        weight=sum(score.weighted for score in weights.values()),
+        weight=sum((score.weighted for score in weights.values()), 0.0),
         weights=weights,
     )
