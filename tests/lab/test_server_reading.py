@@ -102,7 +102,7 @@ def test_the_servers_of_a_host_without_power_are_unknown(operator: Vmctl, lab: L
         lab.do("power-off", "kvm2")
         ended = operator("server", "list", "--refresh", "-f", "value", "-c", "Status")
         recorded = status(operator)
-        lab.do("heal", "kvm2")
+        lab.do("power-on", "kvm2")
 
     assert (ended.code, ended.out, recorded) == (0, "UNKNOWN\n", "UNKNOWN")
     assert "no answer within" in ended.err
