@@ -22,9 +22,14 @@ def who(actor: Actor | None) -> str | None:
 
 
 def fault_in(event: Event) -> str | None:
-    """Give what an event says went wrong."""
+    """Give what an event says went wrong, or is not as it was meant to be."""
     fault = event.detail.get("fault")
-    return fault if isinstance(fault, str) else None
+    if isinstance(fault, str):
+        return fault
+    bare = event.detail.get("unenforced")
+    if isinstance(bare, list) and bare:
+        return f"security groups are not enforced on {', '.join(map(str, bare))}"
+    return None
 
 
 def steps_cell(runs: Iterable[StepRun]) -> Shown:

@@ -254,6 +254,13 @@ def _result(
     bugs = [one.fault for one in failed if not isinstance(one.fault, VmctlError)]
     if bugs:
         raise bugs[0]  # type: ignore[misc]  # a fault that failed is not None
+    for one in made:
+        if one.unenforced:
+            networks = ", ".join(one.unenforced)
+            context.say(
+                f"warning: {one.spec.name} on {one.host}: security groups are not enforced on"
+                f" {networks}"
+            )
     if len(order.specs) == 1:
         if failed:
             raise failed[0].fault  # type: ignore[misc]  # likewise

@@ -80,6 +80,11 @@ class Build:
         """Give the volumes of one role in their order."""
         return (one for one in self.volumes if one.role == role)
 
+    @property
+    def unenforced(self) -> tuple[str, ...]:
+        """Name the networks whose security groups the host does not enforce."""
+        return tuple(one.network for one in self.cards if one.filter and not one.enforced)
+
 
 def base_name(image: ImageUse) -> str:
     """Name the volume that holds an image on every host: its digest says what is in it."""

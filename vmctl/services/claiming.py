@@ -16,7 +16,7 @@ from vmctl.domain.spec import CardWish
 from vmctl.errors import AddressTaken, ClaimLost, HostError
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of, sighting
-from vmctl.services.planning import nics_of, pick_addresses
+from vmctl.services.planning import look_at_filters, nics_of, pick_addresses
 from vmctl.services.rounds import Round, Rounds
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Claims:
             )
             work.tell("claim")
             self._judge_again(work, here.seen)
+            self._look_at_filters(work, here.seen)
             on_host = self._held_on(work, here.seen)
             with here.lock:
                 self._settle_addresses(work, [on_host, *(one.seen for one in rounds)])
@@ -172,6 +173,16 @@ class Claims:
         if reason is not None:
             raise ClaimLost(f"host {host.name} cannot take the server: {reason}")
 
+    def _look_at_filters(self, work: Work, sample: HostSample) -> None:
+        """Have it on record whether the host enforces what it is asked to: it may have changed."""
+        build = look_at_filters(work.spec, work.build, work.host, sample)
+        if build != work.build:
+            self._replan(work, build)
+
+    def _replan(self, work: Work, build: Build) -> None:
+        self._world.store.readdress(work.token, build.number, nics_of(build), to_plain(build))
+        work.build = build
+
     def _settle_addresses(self, work: Work, seen: list[Held]) -> None:
         """Replace what another's record or an answering machine turns out to have."""
         refused: set[tuple[str, str]] = set()
@@ -181,10 +192,7 @@ class Claims:
                 return
             refused |= taken
             cards = tuple(self._anew(work, card, seen, refused) for card in work.build.cards)
-            build = replace(work.build, cards=cards)
-            store = self._world.store
-            store.readdress(work.token, build.number, nics_of(build), to_plain(build))
-            work.build = build
+            self._replan(work, replace(work.build, cards=cards))
 
     def _taken(
         self, work: Work, seen: list[Held], refused: Collection[tuple[str, str]]

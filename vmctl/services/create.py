@@ -63,6 +63,7 @@ class Made:
     host: str | None = None
     fault: Exception | None = None
     up: bool = False  # it runs, whether or not it was waited for in vain
+    unenforced: tuple[str, ...] = ()  # networks on which its host filters nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,13 @@ class _Maker:
         fault = ended.fault
         if fault is None and site.patience is not None:
             fault = self._wait(site.patience, host, work.build)
-        return Made(spec=spec, host=host.name, fault=fault, up=ended.fault is None)
+        return Made(
+            spec=spec,
+            host=host.name,
+            fault=fault,
+            up=ended.fault is None,
+            unenforced=work.build.unenforced if ended.fault is None else (),
+        )
 
     def _wait(self, patience: Patience, host: Host, build: Build) -> VmctlError | None:
         """Wait for what was asked, and keep what was seen of it on record."""

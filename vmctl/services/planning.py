@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def plan_build(
         names = groups_on(spec, network)
         enforced = not names or enforces(sample, network.source.kind, source)
         if not enforced and not spec.allow_unenforced:
-            raise _unenforced(host, network)
+            raise _unenforced(host, network.name)
         cards.append(
             Card(
                 network=network.name,
@@ -162,10 +163,24 @@ def groups_on(spec: ServerSpec, network: Network) -> tuple[str, ...]:
     return () if network.security_group is None else (network.security_group,)
 
 
-def _unenforced(host: Host, network: Network) -> HostError:
+def look_at_filters(spec: ServerSpec, build: Build, host: Host, sample: HostSample) -> Build:
+    """Say of each card anew whether the host enforces its groups, as it is now.
+
+    Raises where it does not, and that was not allowed.
+    """
+    cards = []
+    for card in build.cards:
+        enforced = card.filter is None or enforces(sample, card.kind, card.source)
+        if not enforced and not spec.allow_unenforced:
+            raise _unenforced(host, card.network)
+        cards.append(replace(card, enforced=enforced))
+    return replace(build, cards=tuple(cards))
+
+
+def _unenforced(host: Host, network: str) -> HostError:
     return RemoteFailed(
         host.name,
-        f"{host.name} cannot enforce security groups on {network.name}: what passes over its"
+        f"{host.name} cannot enforce security groups on {network}: what passes over its"
         " bridge goes by the packet filter",
         hint=f"vmctl host check {host.name} tells what mends it; --allow-unenforced goes on all"
         " the same, and --no-security-group asks for none",

@@ -88,6 +88,9 @@ def _finish(
     detail: dict[str, object] = {"attempt": work.build.number}
     if fault is not None:
         detail["fault"] = fault
+    if ended.outcome is Outcome.DONE and change.state is not ServerState.DELETED:
+        bare = work.build.unenforced
+        detail |= {"unenforced": list(bare)} if bare else {}
     if owed:
         detail["owed"] = [one.host for one in owed]
     done = change.state is not ServerState.ERROR

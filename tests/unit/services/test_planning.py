@@ -12,7 +12,7 @@ from vmctl.domain.request import FlavorSpec
 from vmctl.domain.sample import FoundBridge, FoundNetwork, HostSample
 from vmctl.domain.spec import CardWish, GroupUse, ImageUse, ServerSpec
 from vmctl.errors import AddressTaken, HostError
-from vmctl.services.planning import plan_build, wanted_of
+from vmctl.services.planning import look_at_filters, plan_build, wanted_of
 
 INVENTORY = an_inventory("""
     hosts:
@@ -152,6 +152,19 @@ def test_what_a_host_cannot_enforce_is_refused_or_said(sample: HostSample | None
     (card,) = a_build(CardWish(network="nat"), sample=sample, allow_unenforced=True).cards
     assert not card.enforced
     assert a_build(CardWish(network="lan"), sample=sample).cards[0].enforced
+
+
+def test_what_a_host_no_longer_enforces_is_refused_or_said_at_the_last_look() -> None:
+    build = a_build(CardWish(network="nat"), CardWish(network="lan"))
+    bare = replace(FILTERED, bridge_filter=False)
+
+    with pytest.raises(HostError, match="kvm1 cannot enforce security groups on nat"):
+        look_at_filters(SPEC, build, KVM1, bare)
+    allowed = replace(SPEC, allow_unenforced=True)
+    said = look_at_filters(allowed, build, KVM1, bare)
+    assert said.unenforced == ("nat",)
+    assert look_at_filters(allowed, said, KVM1, FILTERED) == build
+    assert build.unenforced == ()
 
 
 def test_a_bridge_that_is_filtered_by_its_own_setting_is_filtered() -> None:
