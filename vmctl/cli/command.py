@@ -158,7 +158,8 @@ _ORDER_OPTIONS = [
 
 _LIST_OPTIONS = [
     _option("long", "--long", is_flag=True, help="show more columns"),
-    _option("limit", "--limit", type=click.IntRange(min=0), metavar="N", help="at most N rows"),
+    _option("limit", "--limit", type=click.IntRange(min=-1), metavar="N",
+            help="at most N rows (-1: all)"),
     *_ORDER_OPTIONS,
 ]  # fmt: skip
 

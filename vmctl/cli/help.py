@@ -101,8 +101,12 @@ def environment() -> str:
 
 def unknown(words: Sequence[str], commands: Commands) -> UsageError:
     """Make the error for words that are no command, with what was probably meant."""
+    from vmctl.cli.hints import hint_for
     from vmctl.cli.similar import closest_commands
 
+    if elsewhere := hint_for(words):
+        phrase, hint = elsewhere
+        return UsageError(f"vmctl: '{phrase}' is not a vmctl command", hint=hint)
     shown = [name for name in commands if not commands[name].hidden]
     begun = beginning_with(words[:1], shown)
     near = closest_commands(words, shown)

@@ -13,11 +13,18 @@ from vmctl.cli.image_fields import GIB, SIZE, shown
 from vmctl.cli.meter import meter
 from vmctl.cli.output import Column, Record, Table
 from vmctl.cli.properties import for_each, pairs, without
-from vmctl.errors import Conflict, Locked
+from vmctl.errors import Conflict, Locked, UsageError
 
 if TYPE_CHECKING:
     from vmctl.cli.context import Context
     from vmctl.domain.catalog import Image
+
+
+def _sort(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise UsageError(
+            "--sort is not there", hint="--sort-column COLUMN, and --sort-descending beside it"
+        )
 
 
 @lister
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--shared", "visibility", flag_value="shared", hidden=True)
 @click.option("--community", "visibility", flag_value="community", hidden=True)
 @click.option("--all", "visibility", flag_value="all", hidden=True)
+@click.option("--sort", metavar="KEY", hidden=True, expose_value=False, callback=_sort)
 def image_list(
     context: Context,
     *,

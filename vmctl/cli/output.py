@@ -90,7 +90,9 @@ def _sheet_of_table(table: Table, options: Options, screen: Screen) -> Sheet:
     shown = {"always", "long"} if options.long else {"always"}
     usual = [column.name for column in columns if column.when in shown]
     names = _selected(every, usual, options.columns)
-    rows = _sorted(table.rows, every, options)[: options.limit]
+    rows = _sorted(table.rows, every, options)
+    if options.limit is not None and options.limit >= 0:
+        rows = rows[: options.limit]
     places = [every.index(name) for name in names]
     picked = [[row[place] for place in places] for row in rows]
     return Sheet(names=names, rows=picked, options=options, screen=screen)
