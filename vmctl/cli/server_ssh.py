@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from vmctl.cli.command import action
 from vmctl.cli.server_words import status_now, the_server
-from vmctl.errors import Conflict, NotFound
+from vmctl.errors import Conflict, HostError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,9 @@ _LOGINS = ("os_admin_user", "default_user")
 
 _TRY = 2.0
 """Seconds in which a server on a bridge must answer, if it is to be entered directly."""
+
+_FORGOTTEN = 10.0
+"""Seconds after which this machine has forgotten which card bore a server's address before it."""
 
 
 @action
@@ -135,16 +139,29 @@ def _through(
     context: Context, server: Server, address: str, port: int, *, behind: bool, jump: bool
 ) -> Host | None:
     """Say which host it is to be reached through, if it is."""
-    from vmctl.adapters.guest_entry import answers
+    from vmctl.adapters.guest_entry import SSH, answers
 
     if server.host is None or server.host not in context.app.inventory.hosts:
         return None
     host = context.app.inventory.host(server.host)
     if host.connection == "local":
         return None
-    if jump or behind or not answers(address, port, seconds=_TRY):
+    if jump or behind:
         return host
+    until = time.monotonic() + _FORGOTTEN
+    while not answers(address, port, seconds=_TRY):
+        late = time.monotonic() >= until
+        if late or port != SSH or _greeted_there(context, host, address):
+            return host
     return None
+
+
+def _greeted_there(context: Context, host: Host, address: str) -> bool:
+    """Whether its host is let in where nobody is from here."""
+    try:
+        return context.app.neighbours.ssh_answers(host, address, bridged=False)
+    except HostError:
+        return False
 
 
 def _login(server: Server) -> str | None:
