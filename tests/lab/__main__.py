@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.lab import demo, faults, foreign, lab, stock
+from tests.lab import demo, faults, foreign, lab, neighbour, stock
 from tests.lab.host import inside, is_on, power_off, power_on
 from tests.lab.images import debian_guest, small_guest
 from tests.lab.plan import HostPlan, default_cache, default_root
@@ -44,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         verbs.add_parser(verb).add_argument("host")
     image = verbs.add_parser("image", help="build a guest image if need be; print its path")
     image.add_argument("kind", choices=sorted(IMAGES))
+    beside = verbs.add_parser("neighbour", help="let the neighbour on the LAN do something")
+    beside.add_argument("words", nargs=argparse.REMAINDER)
     inner = verbs.add_parser("inside", help="run a command in a host as its root")
     inner.add_argument("host")
     inner.add_argument("command", nargs=argparse.REMAINDER)
@@ -87,6 +89,8 @@ def _act(words: argparse.Namespace, root: Path) -> int:
             return 1 if changed else 0
         case "image":
             print(IMAGES[words.kind](default_cache()))
+        case "neighbour":
+            neighbour.enter(lab.current(root), words.words)
         case "inside":
             print(inside(lab.current(root).host(words.host), *words.command), end="")
         case verb:

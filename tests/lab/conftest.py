@@ -69,6 +69,16 @@ def stocked(vmctl: Vmctl) -> Vmctl:
 
 
 @pytest.fixture
+def maker(stocked: Vmctl) -> Iterator[Vmctl]:
+    """The same for a test that makes servers: what is left of them goes, and their images."""
+    yield stocked
+    left = stocked.ok("server", "list", "-f", "value", "-c", "ID").split()
+    if left:
+        stocked.ok("server", "delete", *left)
+    clear(stocked.lab)
+
+
+@pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[Lab]:
     """A lab of this test's own, not yet up, gone afterwards."""
     lab = Lab(root=tmp_path / "lab")
