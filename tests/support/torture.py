@@ -318,7 +318,7 @@ class Torture:
         moments, effects = moments_of(folder, recovery)
         strikes = [Strike("kill", at) for at in range(len(moments))]
         strikes += [Strike(how, at) for how in ("dead", "fail") for at in range(len(effects))]
-        strikes = self.luck.sample(strikes, min(len(strikes), 10))
+        strikes = self.luck.sample(strikes, min(len(strikes), 4 if self.everything else 10))
         for strike in strikes:
             deeds = (first, (recovery, strike), (RESUME, Strike()))
             what = f"{name}, recovery {strike.how} {strike.at}"

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmctl.domain.operation import OperationState
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
 from vmctl.sagas import DELETE, SAGAS
@@ -68,7 +67,7 @@ def pay_owed(recovery: Recovery, hosts: Collection[str]) -> tuple[Recovered, ...
     paid = []
     store = recovery.world.store
     for operation in store.operations(unfinished=True):
-        if operation.server is None or operation.state is OperationState.STUCK:
+        if operation.server is None:
             continue
         owing = any(one.host in hosts for one in owed_of(store, operation.server))
         if not owing or not _is_settled(operation, store.server(operation.server)):
