@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -72,6 +74,37 @@ def test_a_machine_defined_again_is_the_same_with_what_is_new(ground: Ground, se
 
     assert found is not None
     assert found.record == RECORD.format(number=2)
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["off", "running"])
+def test_a_record_is_written_anew_and_nothing_else(
+    ground: Ground, server: str, *, runs: bool
+) -> None:
+    on = ground.hypervisor
+    on.ensure_defined(server, domain_xml(server, f"m-{server}", number=1))
+    if runs:
+        on.ensure_running(server)
+    before = on.machine(server)
+
+    for _ in range(2):
+        on.ensure_record(server, RECORD.format(number='2" more="&lt;&amp;'))
+    after = on.machine(server)
+
+    assert before is not None
+    assert after is not None
+    assert ET.fromstring(after.record or "").attrib == {
+        "number": "2",
+        "more": "<&",
+    }
+    assert ET.fromstring(after.record or "").text == '{"name": "a < b"}'
+    assert replace(after, record=None) == replace(before, record=None)
+    on.ensure_off(server)
+    assert on.machine(server) == replace(after, power=Power.SHUTDOWN)
+
+
+def test_a_machine_that_is_not_there_has_no_record(ground: Ground) -> None:
+    with pytest.raises(RemoteFailed):
+        ground.hypervisor.ensure_record(NOBODY, RECORD.format(number=1))
 
 
 def test_a_name_that_another_machine_bears_is_told_with_the_host(

@@ -36,6 +36,14 @@ def _define(host: str, state: State, uuid: str, xml: str) -> None:
     state["machines"][uuid] = old | {"name": name, "xml": xml, "persistent": True}
 
 
+def _record(host: str, state: State, uuid: str, record: str) -> None:
+    machine = _existing(host, state, uuid)
+    old = find_record(machine["xml"])
+    if old is None:
+        raise RemoteFailed(host, f"{host}: {uuid} has no record")
+    machine["xml"] = machine["xml"].replace(old, record)
+
+
 def _start(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
     root = read(machine["xml"])
@@ -146,6 +154,7 @@ def _unreserve(host: str, state: State, network: str, mac: str) -> None:
 
 EFFECTS: dict[str, Callable[..., None]] = {
     "define": _define,
+    "record": _record,
     "start": _start,
     "destroy": _destroy,
     "undefine": _undefine,

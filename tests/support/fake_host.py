@@ -176,6 +176,9 @@ class FakeHypervisor:
     def ensure_defined(self, uuid: str, xml: str) -> None:
         self._fleet.act(self._host, "define", uuid, xml)
 
+    def ensure_record(self, uuid: str, record: str) -> None:
+        self._fleet.act(self._host, "record", uuid, record)
+
     def ensure_running(self, uuid: str) -> None:
         self._fleet.act(self._host, "start", uuid)
 

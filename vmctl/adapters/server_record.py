@@ -20,3 +20,12 @@ def find_record(xml: str) -> str | None:
     """
     match = _RECORD.search(xml)
     return match[0] if match else None
+
+
+def without_namespace(record: str) -> str:
+    """Write a record so that libvirt can put its namespace to it, and takes it."""
+    from xml.etree.ElementTree import fromstring, tostring
+
+    element = fromstring(record)  # noqa: S314 - one that this process has written
+    element.tag = "server"
+    return tostring(element, encoding="unicode")

@@ -32,6 +32,9 @@ class Hypervisor(Protocol):
     def ensure_defined(self, uuid: str, xml: str) -> None:
         """Define the domain, or define it anew; NameTaken if another bears its name."""
 
+    def ensure_record(self, uuid: str, record: str) -> None:
+        """Have a domain's record say this, whatever else stands in its definition."""
+
     def ensure_running(self, uuid: str) -> None:
         """Start the domain unless it runs, and see that it does."""
 

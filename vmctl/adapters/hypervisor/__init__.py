@@ -77,6 +77,11 @@ class LibvirtHypervisor:
         with self._link() as link:
             domains.ensure_defined(link, uuid, xml)
 
+    def ensure_record(self, uuid: str, record: str) -> None:
+        """Have a domain's record say this, whatever else stands in its definition."""
+        with self._link() as link:
+            domains.ensure_record(link, uuid, record)
+
     def ensure_running(self, uuid: str) -> None:
         """Start the domain unless it runs, and see that it does."""
         with self._link() as link:

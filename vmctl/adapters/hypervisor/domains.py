@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from vmctl.adapters.hypervisor.link import ABSENT, REFUSED, code_of
-from vmctl.adapters.server_record import find_record
+from vmctl.adapters.server_record import find_record, without_namespace
 from vmctl.domain.machine import Machine
 from vmctl.domain.record import Power
+from vmctl.domain.sample import RECORD_NAMESPACE
 from vmctl.errors import NameTaken, RemoteFailed
 
 if TYPE_CHECKING:
@@ -112,6 +113,20 @@ def ensure_defined(link: Link, uuid: str, xml: str) -> None:
             f"{host}: a machine named {name} is there already, with uuid {other}",
             hint=f"take another name; on {host}, `virsh dumpxml {other}` tells whose it is",
         ) from error
+
+
+def ensure_record(link: Link, uuid: str, record: str) -> None:
+    """Have a domain's record say this, at once where it runs, and from its next start on."""
+    domain = _existing(link, uuid)
+    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    if _is_active(link, domain, uuid):
+        flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+    element = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+    bare = without_namespace(record)
+    link.call(
+        f"writing the record of machine {uuid}",
+        lambda: domain.setMetadata(element, bare, "vmctl", RECORD_NAMESPACE, flags),
+    )
 
 
 def ensure_running(link: Link, uuid: str) -> None:
