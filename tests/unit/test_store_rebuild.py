@@ -126,6 +126,46 @@ def test_a_server_without_a_known_age_was_made_just_now(store: SqlStore, clock: 
     assert (server.created, server.launched) == (clock.now, None)
 
 
+def test_what_is_wrong_with_it_is_on_record(store: SqlStore) -> None:
+    store.import_server(replace(WEB, state=ServerState.ERROR, fault="no root disk"))
+
+    assert store.server("web").fault == "no root disk"
+
+
+def test_whether_it_is_on_record_is_told_without_writing_it(
+    store: SqlStore, leases: Leases
+) -> None:
+    assert not store.is_on_record(WEB)
+    assert store.servers() == ()
+    store.import_server(WEB)
+    assert store.is_on_record(WEB)
+    admit(store, leases, "mq")
+
+    with pytest.raises(Conflict, match="its name is held by"):
+        store.is_on_record(replace(WEB, server=NewServer(id="other", name="mq")))
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "same"),
+    [("https://u:p@h/i", None, True), ("https://h/i", "https://h/j", False)],
+    ids=["untold", "another"],
+)
+def test_an_address_that_no_domain_tells_is_no_difference(
+    store: SqlStore, *, there: str, here: str | None, same: bool
+) -> None:
+    def told(url: str | None) -> FoundServer:
+        spec = {"image": {"name": "mini", "url": url}}
+        return replace(WEB, server=replace(WEB.server, spec=spec))
+
+    store.import_server(told(there))
+
+    if same:
+        assert store.is_on_record(told(here))
+    else:
+        with pytest.raises(Conflict, match="another specification"):
+            store.is_on_record(told(here))
+
+
 def test_a_group_that_is_not_on_record_again_is_left_out(store: SqlStore) -> None:
     catalog = Catalog(store)
     catalog.add_group(ServerGroup(id="g", name="apart", project="", policy="affinity"))

@@ -18,6 +18,7 @@ COMMANDS: Commands = {
     "completion": Command("vmctl.cli.completion", "script", "print a shell's completion script", names=("shell",), plain=True),
     "console log show": Command("vmctl.cli.server_console", "console_log_show", "print what a server said on its console", names=("server",)),
     "db backup": Command("vmctl.cli.db", "db_backup", "copy the database into a file"),
+    "db rebuild": Command("vmctl.cli.db_rebuild", "db_rebuild", "bring servers back on record from the hosts"),
     "db restore": Command("vmctl.cli.db", "db_restore", "put a backup in the place of the database"),
     "db upgrade": Command("vmctl.cli.db", "db_upgrade", "bring an older database up to date"),
     "db version": Command("vmctl.cli.db", "db_version", "show which database it is and its version"),

@@ -58,5 +58,6 @@ class FoundServer:
     state: ServerState
     power: Power
     created: float | None = None  # None: nobody knows
+    fault: str | None = None  # what is wrong with it, where its state is ERROR
     boot: str | None = None
     seen: tuple[SeenAddress, ...] = ()

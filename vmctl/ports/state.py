@@ -186,6 +186,9 @@ class Store(Protocol):
         Raises Conflict that says all that is in the way.
         """
 
+    def is_on_record(self, found: FoundServer) -> bool:
+        """Whether a server is there as found; raises Conflict as importing it would."""
+
     def assume(self, uuid: str) -> None:
         """Be the database that domains name as their owner; Conflict once there are servers."""
 

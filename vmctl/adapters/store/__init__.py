@@ -241,6 +241,11 @@ class SqlStore(Readings):
                 events.record(tx, event)
             return new
 
+    def is_on_record(self, found: FoundServer) -> bool:
+        """Whether a server is there as found; Conflict if it could not be brought back either."""
+        with self.reading() as tx:
+            return rebuild.is_on_record(tx, found)
+
     def assume(self, uuid: str) -> None:
         """Be the database that domains name as their owner; Conflict once there are servers."""
         with self.writing() as tx:

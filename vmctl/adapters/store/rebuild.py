@@ -35,17 +35,24 @@ _NEVER_RAN = (ServerState.BUILDING, ServerState.ERROR)
 
 def import_server(tx: Tx, found: FoundServer) -> bool:
     """Bring a server that stands on a host back on record; False if it is there as found."""
+    if is_on_record(tx, found):
+        return False
+    _write(tx, found)
+    return True
+
+
+def is_on_record(tx: Tx, found: FoundServer) -> bool:
+    """Whether a server is there as found; Conflict that says all that is in the way of either."""
     server = found.server
     for row in rows(tx, select(servers).where(servers.c.id == server.id)):
         wrong = list(_differences(row, found))
         if wrong:
             raise _conflict(found, wrong)
-        return False
+        return True
     taken = list(_taken(tx, found))
     if taken:
         raise _conflict(found, taken)
-    _write(tx, found)
-    return True
+    return False
 
 
 def assume(tx: Tx, uuid: str) -> None:
@@ -66,8 +73,17 @@ def _differences(row: Any, found: FoundServer) -> Iterator[str]:
     for what, value in there.items():
         if value != here[what]:
             yield f"its {what} on record is {value}"
-    if json.loads(row["spec"]) != json.loads(as_json(found.server.spec)):
+    if not _agree(json.loads(row["spec"]), json.loads(as_json(found.server.spec))):
         yield "it is on record with another specification"
+
+
+def _agree(there: Any, here: Any) -> bool:
+    """Whether two specs say the same; no domain tells the image's address if that was a secret."""
+    kept, shown = there.get("image"), here.get("image")
+    if isinstance(kept, dict) and isinstance(shown, dict) and shown.get("url") is None:
+        there = {**there, "image": {**kept, "url": None}}
+        here = {**here, "image": {**shown, "url": None}}
+    return bool(there == here)
 
 
 def _taken(tx: Tx, found: FoundServer) -> Iterator[str]:
@@ -111,6 +127,7 @@ def _write(tx: Tx, found: FoundServer) -> None:
             state=found.state,
             power=found.power,
             spec=as_json(server.spec),
+            fault=found.fault,
             reservation=server.reservation,
             created=created,
             updated=tx.now,
