@@ -1,8 +1,9 @@
-"""A lost database made anew from what stands on real hosts."""
+"""A lost database made anew from what stands on real hosts, and a host that never comes back."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -163,3 +164,40 @@ def test_two_databases_are_not_guessed_between_and_neither_loses_a_server(
     at_length(theirs, "server", "delete", "web")
     assert [left(hosts, host) for host in HOSTS] == [[], [], []]
     hosts.do("check-foreign")
+
+
+def test_a_host_that_never_comes_back_gives_its_name_and_addresses_free(
+    hosts: Lab, vmctl: Vmctl
+) -> None:
+    stocked(vmctl)
+    address = ("--nic", "net-id=lan,v4-fixed-ip=" + fixed(hosts))
+    create(vmctl, "web", "kvm2", "--no-start", *address)
+    alive = vmctl("host", "retire", "kvm2", "--with-servers", "--confirm", "kvm2")
+    hosts.do("cut-off", "kvm2")
+
+    unsaid = vmctl("host", "retire", "kvm2", "--confirm", "kvm2")
+    done = vmctl("host", "retire", "kvm2", "--with-servers", "--confirm", "kvm2")
+    # On a network that spans hosts, its record there cannot be asked any more: nor need it be.
+    create(vmctl, "web", "kvm1", "--no-start", *address)
+
+    assert alive.code == 1
+    assert "kvm2 answers: it is not gone" in alive.err
+    assert unsaid.code == 1
+    assert "1 server on kvm2 would be lost with it" in unsaid.err
+    assert done.code == 0
+    assert [row["Host"] for row in listed(vmctl)] == ["kvm1"]
+    assert json.loads(vmctl.ok("operation", "list", "-f", "json")) == []
+    at_length(vmctl, "server", "delete", "web")
+    hosts.do("cut-off-undo", "kvm2")
+
+    # It did come back: what stands there is told, and not taken for a server again.
+    assert rebuilt(vmctl, 14) == {"web@kvm2": "conflict"}
+    assert listed(vmctl) == []
+
+
+def fixed(lab: Lab) -> str:
+    """An address of the network that spans the lab's hosts."""
+    inventory = (lab.root / "inventory.yaml").read_text()
+    found = re.search(r"allocation_pool: \[([0-9.]+)\.100-", inventory)
+    assert found
+    return f"{found[1]}.142"

@@ -35,6 +35,7 @@ COMMANDS: Commands = {
     "host disable": Command("vmctl.cli.host", "host_disable", "keep new servers off a host", names=("host",)),
     "host enable": Command("vmctl.cli.host", "host_enable", "let new servers onto a host again", names=("host",)),
     "host list": Command("vmctl.cli.host", "host_list", "list the hosts and what each has"),
+    "host retire": Command("vmctl.cli.host_retire", "host_retire", "write off a host that will never come back", names=("host",)),
     "host show": Command("vmctl.cli.host", "host_show", "show all that is known of a host", names=("host",)),
     "host ssh": Command("vmctl.cli.host_entry", "host_ssh", "enter a host, or run a command there", names=("host",)),
     "host trust": Command("vmctl.cli.host_entry", "host_trust", "show a host's key and pin it", names=("host",)),
