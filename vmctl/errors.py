@@ -17,6 +17,7 @@ VmctlError                 1    any expected failure
 │   ├── HostKeyError       11   the host's key is unknown, or not the one that was pinned
 │   ├── LoginRefused       11   the host answered and did not let us in
 │   ├── LeaseLost          11   the lease on the host is not ours any more
+│   ├── ArbiterDown        11   who says who may give away a network's addresses is not there
 │   └── RemoteFailed       11   the host answered, and what we asked of it failed
 │       ├── ProbeError     11   the host answered, and not what it was asked
 │       └── RemoteTimedOut 11   what we asked of it did not end within its limit
@@ -155,6 +156,10 @@ class LoginRefused(HostError):
 
 class LeaseLost(HostError):
     """The lease on the host is not ours any more: whoever held it must not act."""
+
+
+class ArbiterDown(HostError):
+    """The host under whose lease a network's addresses are given away does not answer."""
 
 
 class RemoteFailed(HostError):

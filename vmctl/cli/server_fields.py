@@ -185,6 +185,7 @@ def _attempt(one: Attempt) -> str:
 def _addresses(story: Story) -> list[dict[str, object]]:
     """Say of each card which addresses were planned, and which were seen by whom."""
     server = story.server
+    unsure = {card.get("mac") for card in _cards(story) if card.get("probed") is False}
     cards: list[dict[str, object]] = [
         {
             "network": nic.network,
@@ -195,6 +196,7 @@ def _addresses(story: Story) -> list[dict[str, object]]:
                 for one in server.seen
                 if one.mac == nic.mac
             ],
+            **({"probed": False} if nic.mac in unsure else {}),
         }
         for nic in server.nics
     ]
@@ -217,6 +219,8 @@ def _card_words(card: Mapping[str, object]) -> str:
     said = [f"{address} planned" for address in planned] if isinstance(planned, list) else []
     if isinstance(observed, list):
         said += [f"{one['address']} seen by {one['source']}" for one in observed]
+    if card.get("probed") is False:
+        said.append("not probed before")
     return f"{card['network'] or '?'} {card['mac']}: {', '.join(said) or 'none'}"
 
 

@@ -6,21 +6,21 @@ network's arbiter is held as well, and what the records on all its hosts say is 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.plain import to_plain
 from vmctl.domain.server_record import from_xml
 from vmctl.domain.spec import CardWish
-from vmctl.errors import AddressTaken, ClaimLost, HostError
+from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of, sighting
 from vmctl.services.planning import look_at_filters, nics_of, pick_addresses
 from vmctl.services.rounds import Round, Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from vmctl.domain.build import Build, Card
     from vmctl.domain.catalog import ServerGroup
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.network import Network
     from vmctl.domain.sample import Guest, HostSample
-    from vmctl.ports import Neighbours
+    from vmctl.ports import HostLease, Neighbours
     from vmctl.sagas.work import Work, World
     from vmctl.services.judging import Judge
 
 AT_ONCE = 32
+_PATIENCE = 150.0
+"""Seconds to wait for a lease that others want too: each holds it for a look and a definition."""
+
+_READDRESSED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ class Claims:
                 held = stack.enter_context(
                     self._networks.join(
                         arbiter.name,
-                        lambda a=arbiter: self._world.host_leases.hold(a, of="networks"),  # type: ignore[misc]
+                        lambda a=arbiter, n=networks: self._arbitrate(a, n),  # type: ignore[misc]
                         lambda n=networks: self._look_around(n),  # type: ignore[misc]
                     )
                 )
@@ -85,7 +89,7 @@ class Claims:
             here = stack.enter_context(
                 self._hosts.join(
                     work.host.name,
-                    lambda: self._world.host_leases.hold(work.host),
+                    lambda: self._world.host_leases.hold(work.host, wait=_PATIENCE),
                     lambda: self._look(work.host),
                 )
             )
@@ -123,6 +127,24 @@ class Claims:
             if arbiter is not None:
                 found.setdefault(arbiter.name, []).append(network)
         return [(self._inventory.hosts[name], found[name]) for name in sorted(found)]
+
+    @contextmanager
+    def _arbitrate(self, arbiter: Host, networks: list[Network]) -> Iterator[HostLease]:
+        """Hold the lease on networks; nobody may give away their addresses without it."""
+        with ExitStack() as stack:
+            held = self._world.host_leases.hold(arbiter, wait=_PATIENCE, of="networks")
+            try:
+                lease = stack.enter_context(held)
+            except HostError as error:
+                names = ", ".join(one.name for one in networks)
+                raise ArbiterDown(
+                    arbiter.name,
+                    f"addresses on {names} are given away under the lease of {arbiter.name}, its"
+                    f" arbiter: {error.message}",
+                    hint=error.hint,
+                    reason="arbiter",
+                ) from error
+            yield lease
 
     def _look(self, host: Host) -> HostSample:
         before = sample_of(self._world.store.host(host.name))
@@ -187,16 +209,45 @@ class Claims:
         """Replace what another's record or an answering machine turns out to have."""
         refused: set[tuple[str, str]] = set()
         while True:
-            taken = self._taken(work, seen, refused)
+            unsure: set[str] = set()
+            taken = self._taken(work, seen, refused, unsure)
             if not taken:
+                self._note_unprobed(work, unsure)
                 return
             refused |= taken
+            self._readdress(work, seen, refused)
+
+    def _readdress(self, work: Work, seen: list[Held], refused: set[tuple[str, str]]) -> None:
+        """Hold other addresses for those that are refused, the next free ones."""
+        for left in reversed(range(_READDRESSED)):
             cards = tuple(self._anew(work, card, seen, refused) for card in work.build.cards)
-            self._replan(work, replace(work.build, cards=cards))
+            try:
+                self._replan(work, replace(work.build, cards=cards))
+            except AddressTaken:
+                # Who admits a server takes its addresses without any lease: look again.
+                if not left:
+                    raise
+                continue
+            return
+
+    def _note_unprobed(self, work: Work, unsure: Collection[str]) -> None:
+        """Have it on record which cards' addresses the login could not ask for."""
+        if not unsure:
+            return
+        cards = tuple(replace(one, probed=one.mac not in unsure) for one in work.build.cards)
+        self._replan(work, replace(work.build, cards=cards))
+        for one in cards:
+            if not one.probed:
+                work.tell(f"{one.network}: nobody could ask whether its address is in use")
 
     def _taken(
-        self, work: Work, seen: list[Held], refused: Collection[tuple[str, str]]
+        self,
+        work: Work,
+        seen: list[Held],
+        refused: Collection[tuple[str, str]],
+        unsure: set[str],
     ) -> set[tuple[str, str]]:
+        """Give what others have already, and of which cards that cannot be known."""
         mine = work.spec.id
         found = set()
         for card in work.build.cards:
@@ -216,7 +267,7 @@ class Claims:
                 answers = self._neighbours.who_answers(work.host, card.source, card.addresses)
                 found |= {(card.network, one) for one, there in answers.items() if there}
                 if any(there is None for there in answers.values()):
-                    work.tell(f"{card.network}: not probed")
+                    unsure.add(card.mac)
         return found
 
     def _anew(
