@@ -76,7 +76,8 @@ _OPTIONS = (
                  help="the same key and request again: the same servers"),
     click.option("--seed", metavar="N", help="decide ties between hosts by this"),
     click.option("--dry-run", is_flag=True, help="say where it would go, and change nothing"),
-    click.option("--explain", is_flag=True, help="say of every host why or why not as well"),
+    click.option("--explain", is_flag=True,
+                 help="say of every host why or why not, and change nothing"),
     click.option("--reason", metavar="TEXT", help="why, for the events"),
     click.option("--refresh", is_flag=True, help="ask every host now"),
 )  # fmt: skip

@@ -1,30 +1,31 @@
-"""What ^C means while servers are made: the first has all undone, the second goes at once."""
+"""What ^C means while servers are made or taken away: the second one goes at once."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from vmctl.cli import console
 from vmctl.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from vmctl.cli.context import Context
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CURSOR = "\x1b[?25h" if os.isatty(2) else ""
+"""Shows it again, where a live screen has hidden it."""
 
 
 @contextmanager
-def interruptible(context: Context) -> Iterator[Callable[[], None]]:
+def interruptible(answer: str) -> Iterator[Callable[[], None]]:
     """Give the block a check that raises Interrupted once someone has asked to stop.
 
-    Whoever asks twice is let go at once: the journal says how far things came.
+    The answer says what is done about it. Whoever asks twice is let go at once: the journal says
+    how far things came.
     """
     asked = threading.Event()
     code = 130
@@ -33,14 +34,14 @@ def interruptible(context: Context) -> Iterator[Callable[[], None]]:
         nonlocal code
         code = 128 + number
         if asked.is_set():
-            console.tell("stopped at once; vmctl operation list tells what is left to do")
+            _tell(f"{_CURSOR}stopped at once; vmctl operation list tells what is left to do")
             os._exit(code)
         asked.set()
-        context.say("undoing what was begun; once more to stop at once")
+        _tell(f"{answer}; once more to stop at once")
 
     def check() -> None:
         if asked.is_set():
-            raise Interrupted("interrupted: what was begun is undone")
+            raise Interrupted("interrupted")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
@@ -48,3 +49,9 @@ def interruptible(context: Context) -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(words: str) -> None:
+    """Write a line past all buffers: a handler may have stopped someone in the middle of one."""
+    with suppress(OSError):
+        os.write(2, f"{words}\n".encode())

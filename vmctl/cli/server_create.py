@@ -9,19 +9,22 @@ import click
 
 from vmctl.cli.command import shower
 from vmctl.cli.create_options import Words, create_options
+from vmctl.cli.create_result import result, shown
 from vmctl.cli.output import Record, Table
-from vmctl.errors import NoValidHost, Partial, UsageError, VmctlError
+from vmctl.errors import KeyTaken, NameTaken, NoValidHost, UsageError, VmctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Unpack
 
     from vmctl.cli.context import Context
     from vmctl.domain.placement import Placement
     from vmctl.domain.record import Server
+    from vmctl.domain.spec import ServerSpec
     from vmctl.scheduler.policy import Policy
-    from vmctl.services.create import Made, Site
     from vmctl.services.order import Order
+    from vmctl.services.site import Made, Site
+    from vmctl.services.wish import Wish
 
 _TIMEOUT = 600.0
 
@@ -40,50 +43,65 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
 
     app = context.app
     wish = wish_of(context, name, words)
-    if words["if_not_exists"] and (there := _there(context, wish.name, wish.count)):
-        return there
+    there = _there(context, wish) if words["if_not_exists"] else ()
+    if len(there) == wish.count:
+        return shown(context, there)
     order = order_of(wish, app.catalog, app.inventory)
-    for warning in order.warnings:
-        context.say(f"warning: {warning}")
     key = _key(words["idempotency_key"], order)
     if key is not None and (before := _before(context, key)):
-        return before
+        return shown(context, before)
+    order = _cut(context, order, there, keep=words["if_not_exists"])
+    for warning in order.warnings:
+        context.say(f"warning: {warning}")
     placement, policy = _place(context, order, refresh=words["refresh"])
-    if words["dry_run"]:
+    if words["dry_run"] or words["explain"]:
         return _dry(context, order, placement, explain=words["explain"])
-    if words["explain"]:
-        _explain(context, order, placement)
-    site = _site(context, policy, words, key)
+    site = replace(
+        _site(context, policy, words, key),
+        again=lambda spec, tried: _again(context, order, spec, tried),
+    )
     if placement.failed is not None:
         raise _no_host(site, order, placement)
-    traces = _traces(order, placement, policy)
-    from vmctl.cli.progress import progress_of
+    made = _make(context, site, order, placement, _traces(order, placement, policy))
+    if words["if_not_exists"]:
+        made = tuple(_or_there(context, one) for one in made)
+    late = key is not None and any(isinstance(one.fault, KeyTaken) for one in made)
+    if late and key is not None and (before := _before(context, key)):
+        # Someone else has made them while we looked for room.
+        return shown(context, before)
+    return result(context, order, made, there, adminpass=wish.password)
 
-    names = tuple(spec.name for spec in order.specs[: len(placement.choices)])
-    with progress_of(context, names) as progress:
-        site = replace(site, tell=progress.step)
-        made = _make(context, site, order, placement, traces)
-    return _result(context, order, made, adminpass=wish.password)
 
-
-def _there(context: Context, name: str, count: int) -> Record | None:
-    """Show the live server that bears the name already, if there is one."""
+def _there(context: Context, wish: Wish) -> tuple[Server, ...]:
+    """Give the live servers that bear one of the names already, and say so."""
     from vmctl.domain.names import numbered
 
-    found = [one for one in context.app.store.servers() if one.holds_name]
-    by_name = {one.name: one for one in found}
-    names = numbered(name, count)
-    if not all(one in by_name for one in names):
-        return None
-    context.say(f"{', '.join(names)}: there already")
-    return _shown(context, by_name[names[0]])
+    live = {one.name: one for one in context.app.store.servers() if one.holds_name}
+    found = tuple(live[name] for name in numbered(wish.name, wish.count) if name in live)
+    if found:
+        context.say(f"{', '.join(one.name for one in found)}: there already")
+    return found
 
 
-def _shown(context: Context, server: Server) -> Record:
-    from vmctl.cli.server_fields import fields_of
-    from vmctl.cli.server_show import story_of
+def _or_there(context: Context, made: Made) -> Made:
+    """Take the server that someone else was quicker to make for the one that was asked for."""
+    if not isinstance(made.fault, NameTaken):
+        return made
+    context.say(f"{made.spec.name}: there already")
+    found = context.app.store.server(made.spec.name)
+    return replace(made, spec=replace(made.spec, id=found.id), fault=None, up=True)
 
-    return Record(fields=fields_of(story_of(context, server), placement=False))
+
+def _cut(context: Context, order: Order, there: tuple[Server, ...], *, keep: bool) -> Order:
+    """Leave of an order what is not there, and what the quota allows."""
+    from vmctl.services.cutting import refuse_names, standing, within, without
+
+    app = context.app
+    if keep:
+        order = without(order, there)
+    else:
+        refuse_names(standing(order, app.store.servers()))
+    return within(order, app.catalog.quota(order.specs[0].project))
 
 
 def _key(word: str | None, order: Order) -> tuple[str, str] | None:
@@ -97,18 +115,20 @@ def _key(word: str | None, order: Order) -> tuple[str, str] | None:
     return word, digest_of(order)
 
 
-def _before(context: Context, key: tuple[str, str]) -> Record | None:
-    """Show what was made with this key before; what failed with it may be tried again."""
+def _before(context: Context, key: tuple[str, str]) -> tuple[Server, ...]:
+    """Give what was made with this key before; what failed with it may be tried again."""
     found = context.app.store.idempotent(key[0])
     if found is None:
-        return None
-    if found.request != key[1]:
+        return ()
+    alive = tuple(one for one in found.servers if one.holds_name)
+    if alive and found.request != key[1]:
         raise UsageError(
             f"--idempotency-key: {key[0]} was used for another request",
             hint="the same key means the same request; choose another one",
         )
-    alive = [one for one in found.servers if one.holds_name]
-    return _shown(context, alive[0]) if alive else None
+    if alive:
+        context.say(f"{', '.join(one.name for one in alive)}: made with this key already")
+    return alive
 
 
 def _place(context: Context, order: Order, *, refresh: bool) -> tuple[Placement, Policy]:
@@ -124,6 +144,25 @@ def _place(context: Context, order: Order, *, refresh: bool) -> tuple[Placement,
         order.request, fleet, policy, filters=filters, weighers=weighers, trace=not many
     )
     return placement, policy
+
+
+def _again(
+    context: Context, order: Order, spec: ServerSpec, tried: Collection[str]
+) -> tuple[str, ...]:
+    """Place one server once more on the fleet as it is now, without the hosts that were tried."""
+    from vmctl.cli.fleet import live_fleet
+    from vmctl.scheduler.engine import place
+    from vmctl.services.judging import request_for
+    from vmctl.services.policy import tables_for
+
+    if spec.force_host is not None:
+        return ()
+    fleet, policy = live_fleet(context)
+    filters, weighers = tables_for(policy)
+    request = request_for(spec, context.app.catalog.groups())
+    request = replace(request, ignore_hosts=frozenset(tried), seed=order.request.seed)
+    found = place(request, fleet, policy, filters=filters, weighers=weighers)
+    return tuple(host for choice in found.choices for host in (choice.host, *choice.alternates))
 
 
 _TRACED = 100
@@ -178,7 +217,7 @@ def _explain(context: Context, order: Order, placement: Placement) -> None:
 
 
 def _site(context: Context, policy: Policy, words: Words, key: tuple[str, str] | None) -> Site:
-    from vmctl.services.create import Site
+    from vmctl.services.site import Site
     from vmctl.services.waiting import Patience
 
     app = context.app
@@ -205,7 +244,7 @@ def _site(context: Context, policy: Policy, words: Words, key: tuple[str, str] |
 
 def _no_host(site: Site, order: Order, placement: Placement) -> VmctlError:
     """Keep the servers that found no host on record, in ERROR, and give the error to raise."""
-    from vmctl.services.create import record_failed
+    from vmctl.services.site import record_failed
 
     fault = NoValidHost(
         placement.failed or "no host can take the server",
@@ -227,69 +266,14 @@ def _make(
     placement: Placement,
     traces: Mapping[str, Mapping[str, object]],
 ) -> tuple[Made, ...]:
+    from vmctl.cli.debts import pay
     from vmctl.cli.interrupts import interruptible
+    from vmctl.cli.progress import progress_of
     from vmctl.services.create import make_all
-    from vmctl.services.recovery import pay_owed
 
-    with interruptible(context) as check:
-        hosts = {choice.host for choice in placement.choices}
-        for paid in pay_owed(context.app.recovery(context.say), hosts):
-            context.say(f"paid what was owed to {paid.operation.host}: {paid.state}")
-        return make_all(replace(site, check=check), order, placement.choices, traces)
-
-
-def _common_code(failed: list[Made]) -> int:
-    """Give the exit code that all of them failed with, or that of any failure."""
-    codes = {one.fault.exit_code for one in failed if isinstance(one.fault, VmctlError)}
-    return codes.pop() if len(codes) == 1 else 1
-
-
-def _result(
-    context: Context, order: Order, made: tuple[Made, ...], *, adminpass: str | None
-) -> Record | Table:
-    """Show what there is now: one server as openstack shows it, several in a table."""
-    from vmctl.domain.record import networks_of, shown_status
-
-    failed = [one for one in made if one.fault is not None]
-    bugs = [one.fault for one in failed if not isinstance(one.fault, VmctlError)]
-    if bugs:
-        raise bugs[0]  # type: ignore[misc]  # a fault that failed is not None
-    for one in made:
-        if one.unenforced:
-            networks = ", ".join(one.unenforced)
-            context.say(
-                f"warning: {one.spec.name} on {one.host}: security groups are not enforced on"
-                f" {networks}"
-            )
-    if len(order.specs) == 1:
-        if failed:
-            raise failed[0].fault  # type: ignore[misc]  # likewise
-        record = _shown(context, context.app.store.server(made[0].spec.id))
-        if adminpass is None:
-            return record
-        return replace(record, fields={**record.fields, "adminPass": adminpass})
-    up = len(made) - len(failed)
-    for one in failed:
-        context.say(f"{one.spec.name}: {one.fault}")
-    if up < len(order.specs):
-        context.say(f"{up} of {len(order.specs)} servers are as far as was asked")
-    code = 0
-    if up < order.at_least:
-        code = Partial.exit_code if up else _common_code(failed)
-    servers = {one.id: one for one in context.app.store.servers()}
-    rows = []
-    for one in made:
-        server = servers.get(one.spec.id)
-        rows.append(
-            (
-                one.spec.id,
-                one.spec.name,
-                "ERROR" if server is None else shown_status(server.state, server.task),
-                None if server is None else server.host,
-                {} if server is None else networks_of(server.nics),
-                None if one.fault is None else str(one.fault),
-            )
-        )
-    return Table(
-        columns=("ID", "Name", "Status", "Host", "Networks", "Fault"), rows=rows, exit_code=code
-    )
+    names = tuple(spec.name for spec in order.specs[: len(placement.choices)])
+    with interruptible("undoing what was begun") as check:
+        pay(context, {choice.host for choice in placement.choices})
+        with progress_of(context, names) as progress:
+            site = replace(site, check=check, tell=progress.step, note=progress.note)
+            return make_all(site, order, placement.choices, traces)

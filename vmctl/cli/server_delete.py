@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vmctl.cli.command import action
-from vmctl.errors import UsageError, VmctlError
+from vmctl.errors import HostError, Interrupted, NotFound, UsageError, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,9 @@ def server_delete(
     Says nothing when done. What a host that does not answer keeps is owed to it: the server is
     off the list, and `operation list` tells. - reads names from stdin, one a line.
     """
-    from vmctl.services.fanout import Failed, fanout
+    from vmctl.cli.debts import pay
+    from vmctl.cli.interrupts import interruptible
+    from vmctl.services.fanout import Failed, Ok, fanout
 
     del force, wait, all_projects
     found, errors = _find(context, servers, tags, reservation, ignore_missing=ignore_missing)
@@ -85,9 +87,16 @@ def server_delete(
     asked = len(found) + len(errors)
     jobs = [_Job(one.id, one) for one in found]
     failures: list[Exception] = list(errors)
+    if not asked and not ignore_missing:
+        context.say("no server is like that: nothing to delete")
     if jobs:
-        ended = fanout(_worker(context, reason, timeout if graceful else None), jobs, AT_ONCE)
-        failures += [one.error for one in ended.values() if isinstance(one, Failed)]
+        with interruptible("ending what was begun, for there is no way back") as check:
+            act = _worker(context, reason, timeout if graceful else None, check)
+            ended = fanout(act, jobs, AT_ONCE)
+            failures += [one.error for one in ended.values() if isinstance(one, Failed)]
+            silent = {one.value for one in ended.values() if isinstance(one, Ok) and one.value}
+            there = {job.server.host for job in jobs if job.server.host} - silent
+            pay(context, there - _hosts_of(failures))
     if not failures:
         return None
     bug = next((one for one in failures if not isinstance(one, VmctlError)), None)
@@ -97,6 +106,8 @@ def server_delete(
         raise failures[0]
     for failure in failures:
         context.say(str(failure))
+    if any(isinstance(one, Interrupted) for one in failures):
+        raise Interrupted(f"{len(failures)} of {asked} servers were not deleted.")
     raise VmctlError(f"{len(failures)} of {asked} servers failed to delete.")
 
 
@@ -117,6 +128,8 @@ def _find(
     for word in _words(words):
         try:
             server = store.server(word)
+            if server.deleted is not None:
+                raise NotFound(f"No Server found for {word}: it is deleted already")
         except VmctlError as error:
             if not ignore_missing:
                 errors.append(
@@ -146,22 +159,30 @@ def _words(words: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _hosts_of(failures: list[Exception]) -> set[str]:
+    """Name the hosts that failed somebody just now."""
+    return {one.host for one in failures if isinstance(one, HostError)}
+
+
 def _worker(
-    context: Context, reason: str | None, graceful: float | None
-) -> Callable[[_Job], object]:
+    context: Context, reason: str | None, graceful: float | None, check: Callable[[], None]
+) -> Callable[[_Job], str | None]:
+    """Give what deletes one server, and names the host that keeps something of it."""
     from vmctl.services.delete import delete_server, shut_down
 
     app = context.app
     recovery = app.recovery()
 
-    def work(job: _Job) -> None:
+    def work(job: _Job) -> str | None:
+        check()
         if graceful is not None:
-            shut_down(recovery, job.server, graceful)
+            shut_down(recovery, job.server, graceful, check=check)
         ended = delete_server(recovery, job.server, reason=reason)
         if ended.owed is not None:
             context.say(
                 f"{job.server.name} is off the list; {ended.owed} did not answer and is owed its"
                 " cleanup: vmctl operation list"
             )
+        return ended.owed
 
     return work

@@ -14,7 +14,16 @@ from vmctl.domain.observation import Observation
 from vmctl.domain.operation import Event, Mark, NewOperation
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import NewServer, Power
-from vmctl.errors import AddressTaken, ClaimLost, HostError, NoValidHost, VmctlError
+from vmctl.errors import (
+    AddressTaken,
+    ArbiterDown,
+    ClaimLost,
+    HostError,
+    NoValidHost,
+    OwnershipLost,
+    StateError,
+    VmctlError,
+)
 from vmctl.sagas.create import CREATE
 from vmctl.sagas.work import Work
 from vmctl.services.fanout import Ok, fanout
@@ -24,6 +33,7 @@ from vmctl.services.kept import create_params
 from vmctl.services.planning import plan_build, wanted_of
 from vmctl.services.running import run_attempt
 from vmctl.services.settling import settle_create
+from vmctl.services.site import Made, record_failed
 from vmctl.services.waiting import Waiting, wait_for
 
 if TYPE_CHECKING:
@@ -32,16 +42,14 @@ if TYPE_CHECKING:
     from vmctl.domain.build import Build
     from vmctl.domain.host import Host
     from vmctl.domain.host_record import HostRecord
-    from vmctl.domain.inventory import Inventory
     from vmctl.domain.network import Network
-    from vmctl.domain.operation import Actor, Token
+    from vmctl.domain.operation import Token
     from vmctl.domain.placement import Choice
     from vmctl.domain.record import Claim, Company, Judge, Wanted
     from vmctl.domain.spec import ServerSpec
     from vmctl.ports import Lease
-    from vmctl.sagas.work import World
-    from vmctl.services.claiming import Claims
     from vmctl.services.order import Order
+    from vmctl.services.site import Site
     from vmctl.services.waiting import Patience
 
 AT_ONCE = 32
@@ -53,35 +61,6 @@ _MARKS = {
     Mark.UNDO_STARTED: "undo {step}",
     Mark.UNDO_FAILED: "undo {step} failed",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What became of one server of an order."""
-
-    spec: ServerSpec
-    host: str | None = None
-    fault: Exception | None = None
-    up: bool = False  # it runs, whether or not it was waited for in vain
-    unenforced: tuple[str, ...] = ()  # networks on which its host filters nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where servers are made: the ports, the inventory, who asks, and how it is told."""
-
-    world: World
-    inventory: Inventory
-    claims: Claims
-    actor: Actor
-    owner: str
-    max_attempts: int
-    keep: bool = False
-    key: tuple[str, str] | None = None
-    reason: str | None = None
-    patience: Patience | None = None
-    check: Callable[[], None] = lambda: None
-    tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +118,14 @@ class _Maker:
         self._spec = spec
         self._trace = trace
         self._secrets = replace(order.secrets)
+        self._tried: list[str] = []
+        self._placed_again = False
 
     def make(self, hosts: list[str]) -> Made:
         """Try the hosts in their order until one of them has the server."""
         site, spec = self._site, self._spec
+        # Of a batch that is stopped, what was not begun is not put on record either.
+        site.check()
         operation = str(uuid.uuid4())
         with site.world.leases.hold(operation) as lease:
             try:
@@ -155,11 +138,14 @@ class _Maker:
                 ended = run_attempt(work, check=site.check, tell=self._tell(host), keep=site.keep)
                 if not ended.may_go_elsewhere or number >= site.max_attempts:
                     break
-                if ended.fault is not None:
-                    self._say(host.name, f"failed: {ended.fault}")
+                if not self._helps_to_move(ended.fault):
+                    break
                 following = self._readmit(token, number + 1, hosts)
                 if following is None:
                     break
+                site.note(
+                    f"{spec.name}: {host.name} failed ({ended.fault}); trying {following[0].name}"
+                )
                 host, build = following
                 number += 1
             settle_create(work, ended, site.actor)
@@ -171,8 +157,19 @@ class _Maker:
             host=host.name,
             fault=fault,
             up=ended.fault is None,
+            kept=ended.kept,
             unenforced=work.build.unenforced if ended.fault is None else (),
         )
+
+    def _helps_to_move(self, fault: Exception | None) -> bool:
+        """Whether another host may do better: not where all of them depend on what failed."""
+        if isinstance(fault, AddressTaken):
+            known = self._site.inventory.networks
+            return not any(
+                card.fixed and known[card.network].source.kind == "bridge"
+                for card in self._spec.cards
+            )
+        return not isinstance(fault, ArbiterDown)
 
     def _wait(self, patience: Patience, host: Host, build: Build) -> VmctlError | None:
         """Wait for what was asked, and keep what was seen of it on record."""
@@ -214,8 +211,13 @@ class _Maker:
             networks=site.inventory.networks,
             groups=self._order.groups,
             peers=tuple(one for one in site.inventory.hosts.values() if one.name != host.name),
-            tell=lambda words: self._say(host.name, words.removeprefix(f"{host.name}: ")),
+            tell=lambda words: self._go_on(host.name, words.removeprefix(f"{host.name}: ")),
         )
+
+    def _go_on(self, host: str, words: str) -> None:
+        """Say how far a step is, unless all is to be undone: some take long."""
+        self._site.check()
+        self._say(host, words)
 
     def _networks(self) -> dict[str, Network]:
         known = self._site.inventory.networks
@@ -273,7 +275,10 @@ class _Maker:
 
         try:
             _, host, build = self._first(hosts, number, admit)
-        except (ClaimLost, AddressTaken, HostError):
+        except (OwnershipLost, StateError):
+            raise
+        except VmctlError:
+            # What the last attempt failed with says more than why there is no next one.
             return None
         return host, build
 
@@ -281,8 +286,9 @@ class _Maker:
         self, hosts: list[str], number: int, admit: Callable[[Host, Wanted], Token]
     ) -> tuple[Token, Host, Build]:
         last: VmctlError = ClaimLost("no host is left to try")
-        while hosts:
+        while hosts or self._place_again(hosts):
             host = self._site.inventory.host(hosts.pop(0))
+            self._tried.append(host.name)
             for _ in range(_ADDRESS_TRIES):
                 try:
                     build = self._plan(number, host)
@@ -297,6 +303,14 @@ class _Maker:
                     break
             self._say(host.name, str(last))
         raise last
+
+    def _place_again(self, hosts: list[str]) -> bool:
+        """Ask once for other hosts, when none of those that were chosen is left."""
+        if self._placed_again:
+            return False
+        self._placed_again = True
+        hosts += self._site.again(self._spec, tuple(self._tried))
+        return bool(hosts)
 
     def _plan(self, number: int, host: Host) -> Build:
         store = self._site.world.store
@@ -325,9 +339,14 @@ class _Maker:
 
     def _refused(self, error: VmctlError) -> Made:
         """Keep a server that no host took on record, with the reason, as Nova does."""
+        fault = error
+        if not self._helps_to_move(error):
+            record_failed(self._site, self._spec, fault, self._trace)
+            return Made(spec=self._spec, fault=fault)
         fault = NoValidHost(
             f"no host took the server {self._spec.name}: {error.message}",
-            hint=error.hint or "vmctl placement explain tells what each host says",
+            hint=error.hint
+            or f"vmctl placement explain {self._spec.name} tells what each host said",
         )
         record_failed(self._site, self._spec, fault, self._trace)
         return Made(spec=self._spec, fault=fault)
@@ -341,28 +360,3 @@ class _Maker:
 
     def _say(self, host: str, words: str) -> None:
         self._site.tell(self._spec.name, host, words)
-
-
-def record_failed(
-    site: Site, spec: ServerSpec, fault: VmctlError, trace: Mapping[str, object] | None
-) -> None:
-    """Put a server on record that found no host: in ERROR, with its fault."""
-    site.world.store.admit_failed(
-        NewServer(
-            id=spec.id,
-            name=spec.name,
-            project=spec.project,
-            spec=to_plain(spec),
-            trace=trace,
-            reservation=spec.reservation,
-            key=site.key,
-        ),
-        fault.message,
-        event=Event(
-            actor=site.actor,
-            action="server-create",
-            result="failed",
-            server=spec.id,
-            detail={"fault": fault.message},
-        ),
-    )

@@ -13,7 +13,7 @@ from vmctl.sagas.delete import DELETE
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
 from vmctl.services.running import run_delete
-from vmctl.services.settling import settle_delete
+from vmctl.services.settling import owed_of, settle_delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,11 @@ def delete_server(
     refuse_locked(server)
     store = recovery.world.store
     _end_what_died(recovery, server)
+    server = store.server(server.id)
+    if server.deleted is not None:
+        # It was a delete that had died, and it has come to its end.
+        owed = owed_of(store, server.id)
+        return Deleted(server=server, owed=owed[0].host if owed else None)
     attempt = _standing(store.attempts(server.id))
     host = None if attempt is None else _host_of(recovery, server, attempt)
     operation = str(uuid.uuid4())
@@ -102,7 +107,13 @@ def delete_server(
     return Deleted(server=server)
 
 
-def shut_down(recovery: Recovery, server: Server, seconds: float) -> None:
+def shut_down(
+    recovery: Recovery,
+    server: Server,
+    seconds: float,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Ask a guest to shut down, and give it so long; what does not obey is left running."""
     refuse_locked(server)
     host = recovery.hosts.get(server.host or "")
@@ -114,6 +125,7 @@ def shut_down(recovery: Recovery, server: Server, seconds: float) -> None:
     try:
         hypervisor.ask_to_shut_down(server.id)
         while world.clock() < until:
+            check()
             machine = hypervisor.machine(server.id)
             if machine is None or machine.power is not Power.RUNNING:
                 return
