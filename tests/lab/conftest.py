@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import lab as labs
-from tests.lab import stock
+from tests.lab import servers, stock
 from tests.lab.bases import Bases, bases, clear, here
 from tests.lab.outside import Lab
 from tests.lab.plan import default_root
@@ -66,6 +66,22 @@ def stocked(vmctl: Vmctl) -> Vmctl:
     """The same with the small guest in its catalog as `mini`, and the operator's key as `lab`."""
     stock.put(vmctl.ok, vmctl.lab.plan.key.with_suffix(".pub"))
     return vmctl
+
+
+@pytest.fixture(scope="session")
+def model(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an operator who has all that servers are made of, and made none yet."""
+    home = tmp_path_factory.mktemp("model") / "home"
+    servers.operator(shared_lab, home)
+    return home
+
+
+@pytest.fixture
+def maker(shared_lab: Lab, model: Path, tmp_path: Path) -> Iterator[Vmctl]:
+    """An operator like that, on a lab that is healed and without servers of ours afterwards."""
+    yield servers.operator(shared_lab, tmp_path / "home", model)
+    shared_lab.do("up", "--hosts", str(shared_lab.plan.count))
+    servers.wipe(shared_lab)
 
 
 @pytest.fixture
