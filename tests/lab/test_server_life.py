@@ -98,7 +98,9 @@ def test_each_kind_of_host_carries_a_server_and_loses_all_of_it(
     assert USER_DATA.encode() in parts
 
     # The guest has the addresses that were planned, and the key lets in.
-    ended = maker("ssh", "on-kvm3", "-l", "root", "-i", str(shared_lab.plan.key), "--", "ip address")
+    ended = maker(
+        "ssh", "on-kvm3", "-l", "root", "-i", str(shared_lab.plan.key), "--", "ip address"
+    )
     assert ended.code == 0
     assert all(one in ended.out for one in lan(shared_lab, 177))
 
