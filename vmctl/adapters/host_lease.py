@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ class Held:
         self._host = host
         self._stream = stream
         self._until = until
+        # Several share it, and the answers come in the order of the questions.
+        self._asking = threading.Lock()
 
     @property
     def remaining(self) -> float:
@@ -59,6 +62,10 @@ class Held:
 
     def check(self, need: float = _ANSWER) -> None:
         """Have the holder over there answer; raises LeaseLost unless it does, with time to act."""
+        with self._asking:
+            self._check(need)
+
+    def _check(self, need: float) -> None:
         left = self.remaining
         if left < need:
             raise self._lost(f"it has {left:.0f} s left, and {need:g} s are needed")
