@@ -1,0 +1,158 @@
+"""A real Debian with the real cloud-init takes all that our seed tells it, of either kind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.outside import image, plain
+from tests.lab.plan import lan_v6, network
+from tests.lab.vmctl import Vmctl
+
+PASSWORD = "correct horse: 'battery' $taple"  # noqa: S105 - the guest's own
+CONTENT = b"what a file says\x00\xff\n'quoted' $HOME `id`\n"
+ROLE = 'it\'s "proven"'
+SCRIPT = """\
+#!/bin/sh
+echo "by $(id -un) on $(hostname)" > /root/by-script
+"""
+CONFIG = """\
+#cloud-config
+write_files:
+  - {path: /root/by-config, content: "said by the operator\\n"}
+runcmd:
+  - [sh, -c, 'echo "by $(id -un) on $(hostname)" > /root/by-script']
+"""
+PATIENCE = 480
+"""Seconds for a boot that takes 60 on an idle machine: others may be at work on it too."""
+
+LOOK = r"""
+set -e
+say() { printf '%s\t%s\n' "$1" "$(base64 -w0)"; }
+hostname | say hostname
+ip -j addr | say addresses
+{ ip -j route; ip -6 -j route; } | say routes
+cat ~/.ssh/authorized_keys | say keys
+cat /var/lib/cloud/data/instance-id | say instance
+cat /run/cloud-init/result.json | say result
+sudo getent shadow debian | cut -d: -f2 | say hash
+sudo cat /root/by-script | say script
+sudo cat /srv/kept/file | say file
+stat -c '%a %U' /srv/kept/file | say mode
+{ sudo cat /root/by-config || true; } 2>/dev/null | say config
+sudo swapon --show=SIZE --noheadings --bytes | say swap
+findmnt -no FSTYPE,SIZE -b /mnt | say mount
+lsblk -bnrdo SIZE /dev/vda | say disk
+sudo cloud-init query ds.meta_data.meta.role | say role
+"""
+
+
+def seen(vmctl: Vmctl, name: str, *way: str) -> dict[str, bytes]:
+    """What the guest says of itself, by name; entered as an operator enters it."""
+    key = ("-i", str(vmctl.lab.plan.key))
+    ended = vmctl("ssh", name, *key, *way, "--", LOOK, seconds=180)
+    assert ended.code == 0, ended.err
+    pairs = (line.split("\t") for line in ended.out.splitlines())
+    return {name: base64.b64decode(value) for name, value in pairs}
+
+
+def address_set(found: bytes) -> set[str]:
+    return {
+        f"{one['local']}/{one['prefixlen']}"
+        for link in json.loads(found)
+        for one in link["addr_info"]
+        if one["scope"] == "global"
+    }
+
+
+def hashed(password: str, like: str) -> str:
+    """The password as crypt(3) has it, with the salt of another hash, by other means than ours."""
+    salt = like.split("$")[2]
+    done = subprocess.run(
+        ["openssl", "passwd", "-6", "-salt", salt, "-stdin"],
+        input=password,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def wait(child: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = child.communicate(timeout=PATIENCE + 60)
+    assert child.returncode == 0, err
+    shown: dict[str, Any] = json.loads(out)
+    return shown
+
+
+@pytest.mark.slow
+def test_a_real_debian_takes_all_of_a_seed_of_either_kind(maker: Vmctl, tmp_path: Path) -> None:
+    lan, six = network(maker.lab.plan.lab, "lan"), lan_v6(maker.lab.plan.lab)
+    for name, content in (("script", SCRIPT), ("config", CONFIG)):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "file").write_bytes(CONTENT)
+    debian = ("--file", str(image("debian")), "--property", "os_admin_user=debian")
+    maker.ok("image", "create", "debian", *debian)
+    maker.ok("flavor", "create", "m1.debian", "--ram", "512", "--disk", "2")
+    common = (
+        *("--flavor", "m1.debian", "--image", "debian", "--key-name", "lab", "-f", "json"),
+        *("--file", f"/srv/kept/file={tmp_path / 'file'}", "--property", 'role=it\'s "proven"'),
+        *("--wait-for", "cloud-init", "--timeout", str(PATIENCE)),
+    )
+    # The first has a card on the host's NAT and one on the LAN, both with what the plan gives them;
+    # the second a fixed address of each family and disks beside the root's.
+    first = maker.start(
+        *("server", "create", "nocloud", "--host", "kvm1", *common),
+        *("--network", "default", "--network", "lan", "--hostname", "first-of-two"),
+        *("--user-data", str(tmp_path / "script"), "--password", PASSWORD),
+    )
+    second = maker.start(
+        *("server", "create", "drive", "--host", "kvm2", "--use-config-drive", *common),
+        *("--nic", f"net-id=lan,v4-fixed-ip={lan}.77,v6-fixed-ip={six}77"),
+        *("--user-data", str(tmp_path / "config"), "--password", PASSWORD),
+        *("--swap", "64", "--ephemeral", "size=1"),
+    )
+    shown = {"nocloud": wait(first), "drive": wait(second)}
+
+    # Behind the host's NAT it is reached through the host, on the LAN from here.
+    one, two = seen(maker, "nocloud", "--address-type", "default"), seen(maker, "drive")
+
+    assert one["hostname"].decode().strip() == "first-of-two"
+    assert two["hostname"].decode().strip() == "drive"
+    assert address_set(two["addresses"]) == {f"{lan}.77/24", f"{six}77/64"}
+    planned = {each for addresses in shown["nocloud"]["addresses"].values() for each in addresses}
+    assert {each.split("/")[0] for each in address_set(one["addresses"])} == planned
+    assert len(planned) == 3
+    for name, guest in (("nocloud", one), ("drive", two)):
+        public = maker.lab.plan.key.with_suffix(".pub").read_text().split()[1]
+        assert public in guest["keys"].decode()
+        assert guest["instance"].decode().strip() == shown[name]["id"]
+        assert guest["hash"].decode().strip() == hashed(PASSWORD, guest["hash"].decode())
+        assert guest["file"] == CONTENT
+        assert json.loads(guest["result"])["v1"]["errors"] == []
+        assert int(guest["disk"]) == 2 * 2**30
+        assert guest["role"].decode().strip() == ROLE
+    assert "DataSourceNoCloud" in json.loads(one["result"])["v1"]["datasource"]
+    assert "DataSourceConfigDrive" in json.loads(two["result"])["v1"]["datasource"]
+    assert one["script"] == b"by root on first-of-two\n"
+    assert two["script"] == b"by root on drive\n"
+    assert two["config"] == b"said by the operator\n"
+    routes = [route for line in two["routes"].splitlines() for route in json.loads(line)]
+    default = [route["gateway"] for route in routes if route["dst"] == "default"]
+    assert default == [f"{lan}.1", f"{six}1"]
+    assert int(two["swap"]) == pytest.approx(64 * 2**20, rel=0.01)
+    assert two["mount"].split()[0] == b"ext4"
+    # And without vmctl, as anyone with the key enters it.
+    for address in (f"{lan}.77", f"{six}77"):
+        options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
+        entered = plain(
+            *("ssh", "-F", "none", *options, "-i", str(maker.lab.plan.key)),
+            *(f"debian@{address}", "hostname"),
+            seconds=60,
+        )
+        assert entered.stdout.strip() == "drive", entered.stderr
