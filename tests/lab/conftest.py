@@ -85,7 +85,7 @@ def maker(shared_lab: Lab, model: Path, tmp_path: Path) -> Iterator[Vmctl]:
 
 
 @pytest.fixture
-def maker(stocked: Vmctl) -> Iterator[Vmctl]:
+def stocker(stocked: Vmctl) -> Iterator[Vmctl]:
     """The same for a test that makes servers: what is left of them goes, and their images."""
     yield stocked
     left = stocked.ok("server", "list", "-f", "value", "-c", "ID").split()

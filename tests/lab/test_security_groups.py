@@ -93,22 +93,22 @@ def inside(vmctl: Vmctl, name: str, script: str) -> str:
 
 
 def test_a_group_lets_in_what_it_says_and_a_server_is_heard_as_itself_alone(
-    lab: Lab, maker: Vmctl
+    lab: Lab, stocker: Vmctl
 ) -> None:
     number = lab.plan.lab
     four, six = f"{network(number, 'lan')}.{NEIGHBOUR}", f"{lan_v6(number)}{NEIGHBOUR}"
     false = {"false4": f"{network(number, 'lan')}.88", "false6": f"{lan_v6(number)}88"}
-    maker.ok("flavor", "create", "m1.mini", "--ram", "128", "--disk", "0")
-    maker.ok("security", "group", "create", "web")
+    stocker.ok("flavor", "create", "m1.mini", "--ram", "128", "--disk", "0")
+    stocker.ok("security", "group", "create", "web")
     for protocol, port in (("tcp", "8080"), ("udp", "5353")):
         for remote in (four, six):
             rule = ("--protocol", protocol, "--dst-port", port, "--remote-ip", remote)
-            maker.ok("security", "group", "rule", "create", *rule, "web")
-    closed4, closed6, shown = made(maker, "closed", "--host", "kvm1")
+            stocker.ok("security", "group", "rule", "create", *rule, "web")
+    closed4, closed6, shown = made(stocker, "closed", "--host", "kvm1")
     default = ("--security-group", "default", "--security-group", "web")
-    open4, open6, _ = made(maker, "open", "--host", "kvm2", *default)
+    open4, open6, _ = made(stocker, "open", "--host", "kvm2", *default)
     for name in ("closed", "open"):
-        inside(maker, name, LISTEN)
+        inside(stocker, name, LISTEN)
     # Servers of other tests had these addresses a moment ago.
     lab.do("neighbour", "forget")
 
@@ -128,13 +128,13 @@ def test_a_group_lets_in_what_it_says_and_a_server_is_heard_as_itself_alone(
 
     # Out goes everything.
     with neighbour(lab, "serve", "9000"):
-        said = inside(maker, "closed", OUTWARDS.format(four=four, six=six)).split("\n")
+        said = inside(stocker, "closed", OUTWARDS.format(four=four, six=six)).split("\n")
     assert {f"{kind} {one}" for kind in ("ping", "tcp") for one in (four, six)} <= set(said)
 
     # But not under another's name.
     with neighbour(lab, "hear") as child:
         script = AS_ANOTHER.format(four=four, six=six, false_mac=FALSE_MAC, **false)
-        said = inside(maker, "closed", script).split("\n")
+        said = inside(stocker, "closed", script).split("\n")
         wire = heard(child)
     assert said == [FALSE_MAC, "well", "well", ""]
     (card,) = shown["vmctl:addresses"]
@@ -150,21 +150,21 @@ def _ping(lab: Lab, address: str) -> bool:
 
 
 def test_where_a_bridge_passes_by_the_filter_a_create_is_refused_or_says_so(
-    lab: Lab, maker: Vmctl
+    lab: Lab, stocker: Vmctl
 ) -> None:
-    maker.ok("flavor", "create", "m1.mini", "--ram", "128", "--disk", "0")
+    stocker.ok("flavor", "create", "m1.mini", "--ram", "128", "--disk", "0")
     create = (
         *("server", "create", "bare", "--flavor", "m1.mini", "--image", "mini", "--no-start"),
         *("--network", "lan", "--host", "kvm3"),
     )
-    maker.ok("host", "list", "--refresh")
+    stocker.ok("host", "list", "--refresh")
     for name in FILTERS:
         lab.do("inside", "kvm3", "sysctl", "-w", f"{name}=0")
     try:
         # What was heard of the host a moment ago says that it filters.
-        late = maker(*create)
-        refused = maker(*create, "--refresh")
-        allowed = maker(*create, "--allow-unenforced", "-f", "json")
+        late = stocker(*create)
+        refused = stocker(*create, "--refresh")
+        allowed = stocker(*create, "--allow-unenforced", "-f", "json")
     finally:
         for name in FILTERS:
             lab.do("inside", "kvm3", "sysctl", "-w", f"{name}=1")
@@ -178,6 +178,6 @@ def test_where_a_bridge_passes_by_the_filter_a_create_is_refused_or_says_so(
     (card,) = json.loads(allowed.out)["vmctl:enforcement"]
     assert card["enforcement"] == "not enforced"
     assert card["security_groups"] == ["default"]
-    (event, *_) = json.loads(maker.ok("server", "event", "list", "bare", "--long", "-f", "json"))
+    (event, *_) = json.loads(stocker.ok("server", "event", "list", "bare", "--long", "-f", "json"))
     assert event["Message"] == "security groups are not enforced on lan"
     assert event["Result"] == "done"

@@ -91,14 +91,14 @@ def wait(child: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_real_debian_takes_all_of_a_seed_of_either_kind(maker: Vmctl, tmp_path: Path) -> None:
-    lan, six = network(maker.lab.plan.lab, "lan"), lan_v6(maker.lab.plan.lab)
+def test_a_real_debian_takes_all_of_a_seed_of_either_kind(stocker: Vmctl, tmp_path: Path) -> None:
+    lan, six = network(stocker.lab.plan.lab, "lan"), lan_v6(stocker.lab.plan.lab)
     for name, content in (("script", SCRIPT), ("config", CONFIG)):
         (tmp_path / name).write_text(content)
     (tmp_path / "file").write_bytes(CONTENT)
     debian = ("--file", str(image("debian")), "--property", "os_admin_user=debian")
-    maker.ok("image", "create", "debian", *debian)
-    maker.ok("flavor", "create", "m1.debian", "--ram", "512", "--disk", "2")
+    stocker.ok("image", "create", "debian", *debian)
+    stocker.ok("flavor", "create", "m1.debian", "--ram", "512", "--disk", "2")
     common = (
         *("--flavor", "m1.debian", "--image", "debian", "--key-name", "lab", "-f", "json"),
         *("--file", f"/srv/kept/file={tmp_path / 'file'}", "--property", 'role=it\'s "proven"'),
@@ -106,12 +106,12 @@ def test_a_real_debian_takes_all_of_a_seed_of_either_kind(maker: Vmctl, tmp_path
     )
     # The first has a card on the host's NAT and one on the LAN, both with what the plan gives them;
     # the second a fixed address of each family and disks beside the root's.
-    first = maker.start(
+    first = stocker.start(
         *("server", "create", "nocloud", "--host", "kvm1", *common),
         *("--network", "default", "--network", "lan", "--hostname", "first-of-two"),
         *("--user-data", str(tmp_path / "script"), "--password", PASSWORD),
     )
-    second = maker.start(
+    second = stocker.start(
         *("server", "create", "drive", "--host", "kvm2", "--use-config-drive", *common),
         *("--nic", f"net-id=lan,v4-fixed-ip={lan}.77,v6-fixed-ip={six}77"),
         *("--user-data", str(tmp_path / "config"), "--password", PASSWORD),
@@ -120,7 +120,7 @@ def test_a_real_debian_takes_all_of_a_seed_of_either_kind(maker: Vmctl, tmp_path
     shown = {"nocloud": wait(first), "drive": wait(second)}
 
     # Behind the host's NAT it is reached through the host, on the LAN from here.
-    one, two = seen(maker, "nocloud", "--address-type", "default"), seen(maker, "drive")
+    one, two = seen(stocker, "nocloud", "--address-type", "default"), seen(stocker, "drive")
 
     assert one["hostname"].decode().strip() == "first-of-two"
     assert two["hostname"].decode().strip() == "drive"
@@ -129,7 +129,7 @@ def test_a_real_debian_takes_all_of_a_seed_of_either_kind(maker: Vmctl, tmp_path
     assert {each.split("/")[0] for each in address_set(one["addresses"])} == planned
     assert len(planned) == 3
     for name, guest in (("nocloud", one), ("drive", two)):
-        public = maker.lab.plan.key.with_suffix(".pub").read_text().split()[1]
+        public = stocker.lab.plan.key.with_suffix(".pub").read_text().split()[1]
         assert public in guest["keys"].decode()
         assert guest["instance"].decode().strip() == shown[name]["id"]
         assert guest["hash"].decode().strip() == hashed(PASSWORD, guest["hash"].decode())
@@ -151,7 +151,7 @@ def test_a_real_debian_takes_all_of_a_seed_of_either_kind(maker: Vmctl, tmp_path
     for address in (f"{lan}.77", f"{six}77"):
         options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
         entered = plain(
-            *("ssh", "-F", "none", *options, "-i", str(maker.lab.plan.key)),
+            *("ssh", "-F", "none", *options, "-i", str(stocker.lab.plan.key)),
             *(f"debian@{address}", "hostname"),
             seconds=60,
         )
