@@ -212,6 +212,7 @@ def test_a_host_fetches_that_url_and_says_it_to_nobody(path: str) -> None:
 
 @runs(12)
 @given(HOSTILE)
+@example("' touch pwned '")
 def test_base_images_are_taken_out_of_that_pool(pool: str) -> None:
     idle = [Cached(pool=pool, digest=digit * 64, whole=digit == "a", used=False) for digit in "ab"]
     script = base_prune._script(pool, idle).replace(f"lock={base_fetch.LOCK}\n", "lock=/\n")

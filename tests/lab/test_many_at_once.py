@@ -1,0 +1,72 @@
+"""The commands under "Many at once" in the README, run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.plan import CHECKOUT
+from tests.lab.vmctl import Vmctl
+
+SECTION = re.compile(r"^## Many at once\n(.*?)^## ", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.*(?:\n  .*)*)", re.MULTILINE)
+MANY = 12
+
+
+def commands() -> list[str]:
+    """What a reader would type, line by line; what goes on is indented."""
+    (section,) = SECTION.findall((CHECKOUT / "README.md").read_text())
+    (block,) = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    found: list[str] = COMMAND.findall(block)
+    return found
+
+
+@pytest.fixture
+def shell(maker: Vmctl, tmp_path: Path) -> dict[str, str]:
+    """The environment of someone who has vmctl installed, and the lab's key with their ssh."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "vmctl"
+    # OpenSSH looks for keys in the home that passwd names, which no test may touch.
+    script.write_text(
+        '#!/bin/bash\n[ "$1" = ssh ] && { server=$2; shift 2; '
+        f'set -- ssh "$server" -i \'{maker.lab.plan.key}\' "$@"; }}\n'
+        f"exec '{sys.executable}' -m vmctl \"$@\"\n"
+    )
+    script.chmod(0o755)
+    return maker.environ | {"PATH": f"{folder}:{maker.environ['PATH']}"}
+
+
+@pytest.mark.slow
+def test_twelve_servers_are_made_entered_and_deleted_as_the_readme_has_it(
+    maker: Vmctl, shell: dict[str, str]
+) -> None:
+    said = []
+    for command in commands():
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            env=shell,
+            cwd=maker.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=660,
+        )
+        print(f"$ {command}\n{done.stdout}{done.stderr}")
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        said.append(done.stdout)
+
+    _, _, made, spread, names, deleted, _ = said
+    wanted = {f"web-{number}" for number in range(1, MANY + 1)}
+    assert set(made.split()) == wanted
+    # kvm1 and kvm3 are the zone.
+    assert sorted(spread.split()) == sorted(f"{MANY // 2} kvm1 {MANY // 2} kvm3".split())
+    assert set(names.split()) == wanted
+    assert deleted == ""
+    assert maker.ok("server", "list", "-f", "value") == ""
+    for host in ("kvm1", "kvm3"):
+        assert "web-" not in maker.lab.virsh_ok(host, "list", "--all", "--name")
