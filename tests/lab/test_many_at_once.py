@@ -26,7 +26,7 @@ def commands() -> list[str]:
 
 
 @pytest.fixture
-def shell(maker: Vmctl, tmp_path: Path) -> dict[str, str]:
+def shell(stocker: Vmctl, tmp_path: Path) -> dict[str, str]:
     """The environment of someone who has vmctl installed, and the lab's key with their ssh."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -34,23 +34,23 @@ def shell(maker: Vmctl, tmp_path: Path) -> dict[str, str]:
     # OpenSSH looks for keys in the home that passwd names, which no test may touch.
     script.write_text(
         '#!/bin/bash\n[ "$1" = ssh ] && { server=$2; shift 2; '
-        f'set -- ssh "$server" -i \'{maker.lab.plan.key}\' "$@"; }}\n'
+        f'set -- ssh "$server" -i \'{stocker.lab.plan.key}\' "$@"; }}\n'
         f"exec '{sys.executable}' -m vmctl \"$@\"\n"
     )
     script.chmod(0o755)
-    return maker.environ | {"PATH": f"{folder}:{maker.environ['PATH']}"}
+    return stocker.environ | {"PATH": f"{folder}:{stocker.environ['PATH']}"}
 
 
 @pytest.mark.slow
 def test_twelve_servers_are_made_entered_and_deleted_as_the_readme_has_it(
-    maker: Vmctl, shell: dict[str, str]
+    stocker: Vmctl, shell: dict[str, str]
 ) -> None:
     said = []
     for command in commands():
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             env=shell,
-            cwd=maker.home,
+            cwd=stocker.home,
             capture_output=True,
             text=True,
             check=False,
@@ -67,6 +67,6 @@ def test_twelve_servers_are_made_entered_and_deleted_as_the_readme_has_it(
     assert sorted(spread.split()) == sorted(f"{MANY // 2} kvm1 {MANY // 2} kvm3".split())
     assert set(names.split()) == wanted
     assert deleted == ""
-    assert maker.ok("server", "list", "-f", "value") == ""
+    assert stocker.ok("server", "list", "-f", "value") == ""
     for host in ("kvm1", "kvm3"):
-        assert "web-" not in maker.lab.virsh_ok(host, "list", "--all", "--name")
+        assert "web-" not in stocker.lab.virsh_ok(host, "list", "--all", "--name")
