@@ -37,10 +37,10 @@ ip -6 addr del {false6}/64 dev eth0
 read true_mac </sys/class/net/eth0/address
 ip link set eth0 address {false_mac}
 cat /sys/class/net/eth0/address
-ip neigh flush dev eth0
+ip neigh flush dev eth0 >/dev/null 2>&1
 ping -c 2 -W 2 {four} >/dev/null && echo "a false MAC was answered"
 ip link set eth0 address $true_mac
-ip neigh flush dev eth0
+ip neigh flush dev eth0 >/dev/null 2>&1
 ping -c 2 -W 5 {four} >/dev/null && echo well
 ping -c 2 -W 5 {six} >/dev/null && echo well
 """
