@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
         return shown(context, there)
     order = order_of(wish, app.catalog, app.inventory)
     key = _key(words["idempotency_key"], order)
-    if key is not None and (before := _before(context, key)):
+    if key is not None and (before := _before(context, key, wish.count)):
         return shown(context, before)
     order = _cut(context, order, there, keep=words["if_not_exists"])
     for warning in order.warnings:
@@ -66,7 +67,7 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
     if words["if_not_exists"]:
         made = tuple(_or_there(context, one) for one in made)
     late = key is not None and any(isinstance(one.fault, KeyTaken) for one in made)
-    if late and key is not None and (before := _before(context, key)):
+    if late and key is not None and (before := _before(context, key, wish.count)):
         # Someone else has made them while we looked for room.
         return shown(context, before)
     return result(context, order, made, there, adminpass=wish.password)
@@ -115,20 +116,32 @@ def _key(word: str | None, order: Order) -> tuple[str, str] | None:
     return word, digest_of(order)
 
 
-def _before(context: Context, key: tuple[str, str]) -> tuple[Server, ...]:
-    """Give what was made with this key before; what failed with it may be tried again."""
-    found = context.app.store.idempotent(key[0])
-    if found is None:
-        return ()
-    alive = tuple(one for one in found.servers if one.holds_name)
-    if alive and found.request != key[1]:
-        raise UsageError(
-            f"--idempotency-key: {key[0]} was used for another request",
-            hint="the same key means the same request; choose another one",
-        )
+def _before(context: Context, key: tuple[str, str], count: int) -> tuple[Server, ...]:
+    """Give what was made with this key before; what failed with it may be tried again.
+
+    Who is at it just now puts its servers on record one by one: all of them are waited for.
+    """
+    from vmctl.domain.record import ServerState
+
+    store, until = context.app.store, time.monotonic() + _ADMITTED
+    while True:
+        found = store.idempotent(key[0])
+        alive = tuple(one for one in found.servers if one.holds_name) if found else ()
+        if found is not None and alive and found.request != key[1]:
+            raise UsageError(
+                f"--idempotency-key: {key[0]} was used for another request",
+                hint="the same key means the same request; choose another one",
+            )
+        coming = any(one.state is ServerState.BUILDING for one in alive)
+        if len(alive) >= count or not coming or time.monotonic() > until:
+            break
+        time.sleep(_LOOK)
     if alive:
         context.say(f"{', '.join(one.name for one in alive)}: made with this key already")
     return alive
+
+
+_ADMITTED, _LOOK = 30.0, 0.2
 
 
 def _place(context: Context, order: Order, *, refresh: bool) -> tuple[Placement, Policy]:
