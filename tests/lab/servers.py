@@ -7,15 +7,19 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.lab import foreign, stock
 from tests.lab.outside import Lab
 from tests.lab.plan import lan_v6, network
-from tests.lab.vmctl import Ended, Vmctl
+from tests.lab.vmctl import Ended, Vmctl, argv
 
 FLAVOR = "nano"
 ZONES = {"kvm1": "az1", "kvm2": "az2", "kvm3": "az1"}
@@ -162,25 +166,53 @@ def lan(lab: Lab, number: int) -> tuple[str, str]:
     return f"{network(lab.plan.lab, 'lan')}.{number}", f"{lan_v6(lab.plan.lab)}{number}"
 
 
-def limited(mine: Vmctl, **hosts: str) -> Vmctl:
-    """The same operator with only these hosts, each with so much memory: `kvm1="1GiB"`."""
-    import yaml
-
-    root = mine.lab.root
-    inventory = yaml.safe_load((root / "inventory.yaml").read_text())
+@contextmanager
+def limited(lab: Lab, **hosts: int) -> Iterator[Path]:
+    """An inventory of only these hosts, each with so many MiB of memory."""
+    inventory = yaml.safe_load((lab.root / "inventory.yaml").read_text())
     inventory["hosts"] = {name: inventory["hosts"][name] for name in hosts}
     for name, memory in hosts.items():
-        inventory["hosts"][name]["capacity"] |= {"memory": memory, "vcpus": 32}
-    file = root / f"{mine.home.name}.yaml"  # what it refers to is looked for beside it
+        inventory["hosts"][name]["capacity"] |= {"memory": f"{memory}MiB", "vcpus": 32}
+    file = lab.root / "limited.yaml"  # what it refers to is looked for beside it
     file.write_text(yaml.safe_dump(inventory))
-    return replace(mine, inventory=file)
+    yield file
+    file.unlink()
 
 
-def finish(started: subprocess.Popen[str], seconds: float = LONG) -> Ended:
-    """Wait for a run that was started."""
-    out, err = started.communicate(timeout=seconds)
-    print(f"{started.returncode:3}  {' '.join(map(str, started.args))[-120:]}\n{err}")  # type: ignore[arg-type]  # a list
-    return Ended(code=started.returncode, out=out, err=err, took=0)
+class Running:
+    """A run that goes on while the test looks at what it says."""
+
+    def __init__(self, mine: Vmctl, *words: str, **environ: str) -> None:
+        self.words = " ".join(words)
+        self._files = [mine.home / f"{uuid.uuid4().hex}.{end}" for end in ("out", "err")]
+        out, err = (file.open("wb") for file in self._files)
+        with out, err:
+            self.process = subprocess.Popen(
+                argv(*words),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=mine.environ | environ,
+                cwd=mine.home,
+            )
+
+    @property
+    def err(self) -> str:
+        return self._files[1].read_text()
+
+    def says(self, wanted: str) -> None:
+        """Wait until it says this at the beginning of a line."""
+        while f"\n{wanted}" not in f"\n{self.err}":
+            code = self.process.poll()
+            assert code is None or f"\n{wanted}" in f"\n{self.err}", (code, self.err)
+            time.sleep(0.02)
+
+    def end(self, seconds: float = LONG) -> Ended:
+        """Wait for its end."""
+        self.process.wait(seconds)
+        print(f"{self.process.returncode:3}  {self.words}\n{self.err}")
+        out = self._files[0].read_text()
+        return Ended(code=self.process.returncode, out=out, err=self.err, took=0)
 
 
 def until(what: Callable[[], object], seconds: float = 60) -> None:

@@ -15,10 +15,10 @@ from tests.lab import stock
 from tests.lab.outside import Lab
 from tests.lab.reach import EVERY_LOGIN
 from tests.lab.servers import (
+    Running,
     assert_clean,
     create,
     create_words,
-    finish,
     lan,
     left,
     owed,
@@ -53,9 +53,9 @@ def three(maker: Vmctl, tmp_path: Path) -> dict[str, dict[str, Any]]:
             *("--nic", "net-id=default", *key, "--tag", "t1", "--wait-for", "ssh"),
         ),
     }
-    started = [maker.start(*create_words(f"on-{h}", *words, on=h)) for h, words in ways.items()]
+    started = [Running(maker, *create_words(f"on-{h}", *words, on=h)) for h, words in ways.items()]
     for one in started:
-        assert finish(one).code == 0
+        assert one.end().code == 0
     return {name: show(maker, name) for name in servers(maker)}
 
 
