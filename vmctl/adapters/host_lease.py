@@ -96,12 +96,30 @@ class FlockLeases:
 
     def __init__(self, shells: Shells) -> None:
         self._shells = shells
+        self._lock = threading.Lock()
+        self._turns: dict[tuple[str, Matter], threading.Lock] = {}
 
     @contextlib.contextmanager
     def hold(self, host: Host, *, wait: float = 30, of: Matter = "host") -> Iterator[Held]:
-        """Hold the lease on a host for the block; raises TimedOut if others hold it too long."""
+        """Hold the lease on a host for the block; raises TimedOut if others hold it too long.
+
+        Those of one process wait for each other here: each would take a session of the host's.
+        """
+        with self._lock:
+            turn = self._turns.setdefault((host.name, of), threading.Lock())
+        began = time.monotonic()
+        if not turn.acquire(timeout=wait):
+            raise _too_long(host, wait)
+        try:
+            with self._hold(host, max(wait - (time.monotonic() - began), 0), wait, of) as held:
+                yield held
+        finally:
+            turn.release()
+
+    @contextlib.contextmanager
+    def _hold(self, host: Host, left: float, wait: float, of: Matter) -> Iterator[Held]:
         shell = self._shells.shell(host)
-        until = time.monotonic() + wait
+        until = time.monotonic() + left
         while True:
             patience = min(_SLICE, max(until - time.monotonic(), 0))
             stream = shell.open(_script(patience, PLACES[of]), timeout=HOLD + _SLICE)
@@ -114,15 +132,18 @@ class FlockLeases:
                 break
             stream.close()
             if time.monotonic() >= until:
-                raise TimedOut(
-                    f"{host.name}: another operator has held the lease on the host for {wait:g} s",
-                    hint="see who is at work there (`vmctl host show` names guests being made),"
-                    " and try again",
-                )
+                raise _too_long(host, wait)
         try:
             yield held
         finally:
             stream.close()
+
+
+def _too_long(host: Host, wait: float) -> TimedOut:
+    return TimedOut(
+        f"{host.name}: another operator has held the lease on the host for {wait:g} s",
+        hint="see who is at work there (`vmctl host show` names guests being made), and try again",
+    )
 
 
 def _script(patience: float, place: str) -> str:

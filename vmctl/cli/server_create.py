@@ -55,7 +55,14 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
     for warning in order.warnings:
         context.say(f"warning: {warning}")
     placement, policy = _place(context, order, refresh=words["refresh"])
-    if words["dry_run"] or words["explain"]:
+    dry = words["dry_run"] or words["explain"]
+    if placement.failed is not None and not dry and (owed := _owed_here(context)):
+        from vmctl.cli.debts import pay
+
+        # What earlier servers hold there, on hosts that answer again, may be all that is missing.
+        pay(context, owed)
+        placement, policy = _place(context, order, refresh=True)
+    if dry:
         return _dry(context, order, placement, explain=words["explain"])
     site = replace(
         _site(context, policy, words, key),
@@ -73,6 +80,13 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
     return result(context, order, made, there, adminpass=wish.password)
 
 
+def _owed_here(context: Context) -> set[str]:
+    """Name the hosts that are owed a cleanup and answered when they were asked last."""
+    store = context.app.store
+    hosts = {debt.attempt.host for debt in store.owed()}
+    return {host for host in hosts if store.host(host).answered}
+
+
 def _there(context: Context, wish: Wish) -> tuple[Server, ...]:
     """Give the live servers that bear one of the names already, and say so."""
     from vmctl.domain.names import numbered
@@ -88,8 +102,10 @@ def _or_there(context: Context, made: Made) -> Made:
     """Take the server that someone else was quicker to make for the one that was asked for."""
     if not isinstance(made.fault, NameTaken):
         return made
-    context.say(f"{made.spec.name}: there already")
     found = context.app.store.server(made.spec.name)
+    if not found.holds_name:
+        return made  # a machine on the host bears the name, and it is not ours
+    context.say(f"{made.spec.name}: there already")
     return replace(made, spec=replace(made.spec, id=found.id), fault=None, up=True)
 
 
@@ -172,8 +188,10 @@ def _again(
         return ()
     fleet, policy = live_fleet(context)
     filters, weighers = tables_for(policy)
-    request = request_for(spec, context.app.catalog.groups())
-    request = replace(request, ignore_hosts=frozenset(tried), seed=order.request.seed)
+    wanted = order.request
+    request = replace(
+        request_for(spec), group=wanted.group, ignore_hosts=frozenset(tried), seed=wanted.seed
+    )
     found = place(request, fleet, policy, filters=filters, weighers=weighers)
     return tuple(host for choice in found.choices for host in (choice.host, *choice.alternates))
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from vmctl.domain.machine import Machine
     from vmctl.sagas.work import Work
 
+PATIENCE = 150.0
+"""Seconds to wait for the lease on a host: several batches may be at work there."""
+
 
 def is_ours(work: Work, machine: Machine) -> bool:
     """Whether a domain with the server's uuid was made by this attempt."""
@@ -80,7 +83,7 @@ def remove_domain(work: Work) -> None:
 
 def undefine(work: Work) -> None:
     """Take the lease of the host and have the domain not defined: the claim is given back."""
-    with work.world.host_leases.hold(work.host):
+    with work.world.host_leases.hold(work.host, wait=PATIENCE):
         remove_domain(work)
 
 

@@ -158,7 +158,8 @@ def run(
                 return Outcome.STUCK, fault or error
             journal.write(step.name, failed, str(error))
             tell(step.name, failed)
-            if keep:
+            if keep and any(mark is Mark.DONE for _, mark in journal.marks()):
+                # Where nothing was made there is nothing to look at.
                 return Outcome.STUCK, fault
         else:
             journal.write(step.name, done)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.plain import to_plain
 from vmctl.domain.server_record import from_xml
 from vmctl.domain.spec import CardWish
-from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError
+from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseLost
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of, sighting
 from vmctl.services.planning import look_at_filters, nics_of, pick_addresses
@@ -99,8 +99,6 @@ class Claims:
             on_host = self._held_on(work, here.seen)
             with here.lock:
                 self._settle_addresses(work, [on_host, *(one.seen for one in rounds)])
-            for lease in (*(one.lease for one in rounds), here.lease):
-                lease.check()
             hypervisor = work.hypervisor
             xml = self._world.renderer.domain(
                 work.spec,
@@ -110,7 +108,18 @@ class Claims:
                 place=hypervisor.pool(work.build.pool),
                 console_password=work.secrets.console_password,
             )
+            leases = (*(one.lease for one in rounds), here.lease)
+            for lease in leases:
+                lease.check()
             hypervisor.ensure_defined(work.spec.id, xml)
+            if not all(lease.remaining for lease in leases):
+                # It took too long: someone else may have looked before it stood there.
+                raise LeaseLost(
+                    work.host.name,
+                    f"{work.host.name}: the lease ran out while {work.spec.name} was defined",
+                    hint="what was defined is undone; run the command again",
+                    reason="lease",
+                )
 
     def _name(self) -> str:
         self._owner = self._owner or self._world.store.uuid()
@@ -189,9 +198,12 @@ class Claims:
 
     def _judge_again(self, work: Work, sample: HostSample) -> None:
         store, host = self._world.store, work.host
+        # A create that is resumed may find its own domain there: that is not another's.
+        guests = tuple(one for one in sample.guests if one.uuid != work.spec.id)
+        sample = replace(sample, guests=guests)
         record = with_sample(store.host(host.name), sample)
         claims = store.claims(host.name)
-        reason = self.judge.misfit(work.spec, host, record, claims, self.groups())
+        reason = self.judge.misfit(work.spec, host, record, claims)
         if reason is not None:
             raise ClaimLost(f"host {host.name} cannot take the server: {reason}")
 

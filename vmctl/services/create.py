@@ -5,6 +5,7 @@ Servers of one order are made side by side and end independently of each other.
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from vmctl.services.kept import create_params
 from vmctl.services.planning import plan_build, wanted_of
 from vmctl.services.running import run_attempt
 from vmctl.services.settling import settle_create
-from vmctl.services.site import Made, record_failed
+from vmctl.services.site import PER_HOST, Made, record_failed
 from vmctl.services.waiting import Waiting, wait_for
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from vmctl.services.waiting import Patience
 
 AT_ONCE = 32
-PER_HOST = 8
 _ADDRESS_TRIES = 50
 _MARKS = {
     Mark.STARTED: "{step}",
@@ -117,7 +117,8 @@ class _Maker:
         self._order = order
         self._spec = spec
         self._trace = trace
-        self._secrets = replace(order.secrets)
+        # One for each server: whoever sees one screen is not to see the others.
+        self._secrets = replace(order.secrets, console_password=secrets.token_urlsafe(6))
         self._tried: list[str] = []
         self._placed_again = False
 
@@ -135,7 +136,10 @@ class _Maker:
             number = 1
             while True:
                 work = self._work(token, host, build)
-                ended = run_attempt(work, check=site.check, tell=self._tell(host), keep=site.keep)
+                with site.slots.at(host.name):
+                    ended = run_attempt(
+                        work, check=site.check, tell=self._tell(host), keep=site.keep
+                    )
                 if not ended.may_go_elsewhere or number >= site.max_attempts:
                     break
                 if not self._helps_to_move(ended.fault):
@@ -328,7 +332,7 @@ class _Maker:
         claims, spec = self._site.claims, self._spec
 
         def judge(record: HostRecord, held: tuple[Claim, ...]) -> str | None:
-            return claims.judge.misfit(spec, host, record, held, claims.groups())
+            return claims.judge.misfit(spec, host, record, held)
 
         return judge
 

@@ -49,11 +49,11 @@ class Judge:
         host: Host,
         record: HostRecord,
         claims: tuple[Claim, ...],
-        groups: tuple[ServerGroup, ...],
     ) -> str | None:
         """Say why the host cannot take the server; None if it can.
 
-        A host that was forced is asked nothing, as when it was placed.
+        A host that was forced is asked nothing, as when it was placed. It is asked within a
+        transaction, too: so nothing is read here that was not given.
         """
         if spec.force_host is not None:
             return None
@@ -63,7 +63,7 @@ class Judge:
         fleet = fleet_of(alone, found, self._clock())
         filters, weighers = tables_for(self._policy)
         # Who else is in its group stands on other hosts as well: that is asked apart.
-        request = replace(request_for(spec, groups), group=None)
+        request = request_for(spec)
         placement = place(request, fleet, self._policy, filters=filters, weighers=weighers)
         if placement.failed is None:
             return None
@@ -81,9 +81,8 @@ def apart(group: ServerGroup, host: str, held: Mapping[str, int]) -> str | None:
     return None
 
 
-def request_for(spec: ServerSpec, groups: tuple[ServerGroup, ...]) -> RequestSpec:
-    """Make the request that places one server that is known already."""
-    group = next((one.name for one in groups if one.id == spec.group), None)
+def request_for(spec: ServerSpec) -> RequestSpec:
+    """Make the request that places one server that is known already, whatever its group."""
     image = spec.image
     return RequestSpec(
         flavor=spec.flavor,
@@ -91,7 +90,6 @@ def request_for(spec: ServerSpec, groups: tuple[ServerGroup, ...]) -> RequestSpe
         availability_zone=spec.availability_zone,
         host=spec.host,
         force_host=spec.force_host,
-        group=group,
         hints=spec.hints,
         networks=tuple(dict.fromkeys(card.network for card in spec.cards)),
         pool=spec.pool,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.host import Host
 from vmctl.domain.operation import Event, OperationState
 from vmctl.domain.plain import from_plain
-from vmctl.domain.record import AttemptState, Change
+from vmctl.domain.record import AttemptState, Change, ServerState
 from vmctl.domain.spec import Secrets
 from vmctl.errors import NotFound, VmctlError
 from vmctl.sagas import CREATE, DELETE, SAGAS
@@ -82,6 +82,10 @@ class Case:
 
     def delete(self) -> Recovered:
         """Go on with a delete and settle it."""
+        if not self.store.attempts(self.server.id):
+            # No host ever took it: there is only the record to be done with.
+            gone = Change(state=ServerState.DELETED, deleted=True)
+            return self.end(OperationState.DONE, None, change=gone)
         current = self.current()
         work = self.work(current, must=current.state is not AttemptState.RELEASED)
         ended = run_delete(work, saga=self.saga, adopted=True)

@@ -36,7 +36,7 @@ from vmctl.errors import (
     VmctlError,
 )
 from vmctl.sagas import CLEANUP, CREATE, DELETE
-from vmctl.sagas.presence import clear, remains
+from vmctl.sagas.presence import PATIENCE, clear, remains
 from vmctl.sagas.saga import UNWIND, Outcome, next_move, run
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def prove_gone(work: Work) -> None:
     """
     for _ in range(_LOOKS):
         work.world.sleep(SETTLING)
-        with work.world.host_leases.hold(work.host):
+        with work.world.host_leases.hold(work.host, wait=PATIENCE):
             left = remains(work)
             # Filters and reservations cannot be looked for: they are taken away once more.
             clear(work)

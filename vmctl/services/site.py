@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmctl.domain.operation import Event
@@ -33,6 +34,23 @@ class Made:
     unenforced: tuple[str, ...] = ()  # networks on which its host filters nothing
 
 
+class Slots:
+    """So many servers at a time on each host, whatever threads there are."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._lock = threading.Lock()
+        self._hosts: dict[str, threading.BoundedSemaphore] = {}
+
+    def at(self, host: str) -> threading.BoundedSemaphore:
+        """Give the slots of a host, to be in one of them for a block."""
+        with self._lock:
+            return self._hosts.setdefault(host, threading.BoundedSemaphore(self._each))
+
+
+PER_HOST = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where servers are made: the ports, the inventory, who asks, and how it is told."""
@@ -47,6 +65,7 @@ class Site:
     key: tuple[str, str] | None = None
     reason: str | None = None
     patience: Patience | None = None
+    slots: Slots = field(default_factory=lambda: Slots(PER_HOST))
     check: Callable[[], None] = lambda: None
     tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None
     note: Callable[[str], None] = lambda _words: None

@@ -21,8 +21,9 @@ from tests.support.stage import (
 )
 from tests.support.torture import failing, stubborn
 from tests.support.verdict import judge, pristine_of
-from vmctl.domain.operation import Mark, OperationState
-from vmctl.domain.record import AttemptState, ServerState
+from vmctl.domain.operation import Mark, NewOperation, OperationState
+from vmctl.domain.plain import to_plain
+from vmctl.domain.record import AttemptState, NewServer, ServerState
 from vmctl.errors import Busy, Conflict, HostUnreachable, NotFound
 from vmctl.sagas import CREATE, DELETE
 from vmctl.sagas.saga import Saga
@@ -316,3 +317,17 @@ def test_who_recovered_what_is_told_by_an_event(stage: Stage) -> None:
     event = stage.sql.events(server=SPEC.id)[-1]
     assert (event.action, event.result, event.operation) == ("operation-resume", "done", CREATION)
     assert stage.sql.operation(CREATION).owner == "bob@desk"
+
+
+def test_a_delete_of_what_no_host_ever_took_is_finished_by_a_resume(stage: Stage) -> None:
+    store = stage.world.store
+    server = NewServer(id="never", name="never", spec=to_plain(SPEC))
+    store.admit_failed(server, "no host could take it")
+    new = NewOperation(kind="delete", saga=DELETE.name, version=1, owner="someone", server="never")
+    with stage.world.leases.hold("op-never") as lease:
+        store.begin(lease, new, task="deleting")
+
+    ended = resume(stage.recovery, store.operation("op-never"))
+
+    assert ended.state is OperationState.DONE
+    assert [one.id for one in store.servers()] == []

@@ -19,7 +19,7 @@ from vmctl.adapters.store.failures import ours
 from vmctl.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -68,6 +68,14 @@ def transaction(
         yield Tx(connection=connection, now=clock())
 
 
+_SHARED: Mapping[str, Any] = {
+    # Each of the servers that are made side by side may need one.
+    "max_overflow": 60,
+    # What is written may be secret, and an error would show it.
+    "hide_parameters": True,
+}
+
+
 def connect(location: Location, busy: float) -> Engine:
     """Make an engine for a database; nothing is asked of a PostgreSQL yet."""
     with ours(location):
@@ -80,6 +88,7 @@ def _sqlite(location: SqliteFile, busy: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         connect_args={"isolation_level": None, "timeout": busy},
+        **_SHARED,
     )
 
     @event.listens_for(engine, "connect")
@@ -162,7 +171,10 @@ def _postgres(location: PostgresUrl) -> Engine:
     try:
         # Prepared statements do not survive a pooler that hands sessions around.
         engine = create_engine(
-            url, connect_args={**given, "prepare_threshold": None}, pool_pre_ping=True
+            url,
+            connect_args={**given, "prepare_threshold": None},
+            pool_pre_ping=True,
+            **_SHARED,
         )
     except ImportError as error:
         raise StateError(
