@@ -28,7 +28,7 @@ demo: setup-lab .venv/.made ## bring the lab up and run the main job on it
 	@$(PY) -m tests.lab demo
 
 test: setup-lab .venv/.made ## every test, on a lab of three real hosts
-	@$(PYTEST) tests
+	@.ci/test
 
 test-fast: .venv/.made ## the tests that need no lab
 	@$(PYTEST) tests -m "not lab and not slow"
