@@ -125,8 +125,8 @@ def network(lab: int, name: Literal["mgmt", "lan", "inner"]) -> str:
 
 
 def lan_v6(lab: int) -> str:
-    """The lab LAN's IPv6 prefix, a /64."""
-    return f"fd18:198:18:{lab:x}::"
+    """The lab LAN's IPv6 prefix, a /64; no group of it is 0, so that it is spelled in one way."""
+    return f"fd18:198:18:{lab + 1:x}::"
 
 
 NEIGHBOUR = 250

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.lab.outside import Lab
+from tests.lab.plan import lan_v6
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_each_host_is_its_own_machine(lab: Lab) -> None:
 def test_the_hosts_share_one_lan_with_a_neighbour_that_is_not_ours(lab: Lab) -> None:
     # A link of the operator's into the guests' LAN reaches the neighbour without passing a host.
     third = 10 * lab.plan.lab + 1
-    for address in (f"198.18.{third}.250", f"fd18:198:18:{lab.plan.lab:x}::250"):
+    for address in (f"198.18.{third}.250", f"{lan_v6(lab.plan.lab)}250"):
         subprocess.run(["ping", "-c", "1", "-W", "2", address], check=True, capture_output=True)
     for host in lab.hosts:
         bridges = lab.do("inside", host.name, "ip", "-o", "link", "show", "master", "br-lan")
