@@ -305,7 +305,7 @@ class _Maker:
                 except (ClaimLost, HostError) as error:
                     last = error
                     break
-            self._say(host.name, str(last))
+            self._site.note(f"{self._spec.name}: {last}")
         raise last
 
     def _place_again(self, hosts: list[str]) -> bool:
