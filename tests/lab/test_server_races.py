@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -128,7 +130,10 @@ def lan_addresses(mine: Vmctl) -> list[str]:
 def test_ten_creates_of_an_image_that_no_host_has_fetch_it_once_for_each(
     shared_lab: Lab, maker: Vmctl, site: Web
 ) -> None:
-    url = site.put("new", image("small").read_bytes() + b"of its own")
+    content = (
+        image("small").read_bytes() + uuid.uuid4().bytes
+    )  # what follows its end is of no matter
+    url = site.put("new", content)
     maker.ok("image", "create", "new", "--url", url)
     site.asked.clear()
     words = ["--flavor", FLAVOR, "--image", "new", "--network", "default"]
@@ -141,9 +146,17 @@ def test_ten_creates_of_an_image_that_no_host_has_fetch_it_once_for_each(
     print(dict(came), site.asked)
     hosts = {row["Host"] for row in servers(maker).values()}
     assert Counter(host for host, _ in came.elements()) == dict.fromkeys(hosts, 1)
-    assert len(site.asked) <= 2
+    assert 1 <= len(site.asked) <= 2  # so many hosts fetch it at a time, the others take it there
     delete_all(maker)
+    forget_base(shared_lab, content)
     assert_clean(shared_lab)
+
+
+def forget_base(lab: Lab, content: bytes) -> None:
+    name = f"vmctl-base-{hashlib.sha256(content).hexdigest()}"
+    for host in lab.hosts:
+        for volume in (f"{name}.ok", name):
+            lab.virsh(host.name, "vol-delete", "--pool", "default", volume)
 
 
 def test_one_name_is_given_once(shared_lab: Lab, maker: Vmctl) -> None:
@@ -154,8 +167,7 @@ def test_one_name_is_given_once(shared_lab: Lab, maker: Vmctl) -> None:
     codes = Counter(one.end().code for one in runs)
     taken = [one.end() for one in gladly]
 
-    assert codes[0] <= 1
-    assert codes == {0: codes[0], 1: 4 - codes[0]} if codes[0] else codes == {1: 4}
+    assert codes in ({0: 1, 1: 3}, {1: 4})  # those who take what there is may have been first
     assert [one.code for one in taken] == [0, 0, 0]
     assert len(servers(maker)) == 1
     delete_all(maker)
