@@ -17,6 +17,12 @@ COMMAND = re.compile(r"^\$ (.*(?:\n  .*)*)", re.MULTILINE)
 MANY = 12
 
 
+@pytest.fixture(autouse=True)
+def _in_the_torture(*, torture: bool) -> None:
+    if not torture:
+        pytest.skip("twelve guests at once are made in `make torture`")
+
+
 def commands() -> list[str]:
     """What a reader would type, line by line; what goes on is indented."""
     (section,) = SECTION.findall((CHECKOUT / "README.md").read_text())

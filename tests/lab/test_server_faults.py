@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.bases import clear
 from tests.lab.outside import Lab, image
 from tests.lab.servers import (
     FLAVOR,
@@ -30,9 +31,16 @@ BAD = "kvm2"  # it has the most room, so that it is chosen first
 NET = ("--network", "default")
 
 
+@pytest.fixture(autouse=True)
+def _in_the_torture(*, torture: bool) -> None:
+    if not torture:
+        pytest.skip("hosts, pools and disks are broken in `make torture`")
+
+
 @pytest.fixture
 def fresh(maker: Vmctl) -> Vmctl:
-    """The maker, who has just looked at all hosts and found them well."""
+    """The maker, who has just looked at all hosts: they are well, and none has an image."""
+    clear(maker.lab)
     maker.ok("host", "list", "--refresh")
     return maker
 
@@ -131,7 +139,7 @@ def test_a_full_pool_is_said_and_left_as_it_was(shared_lab: Lab, fresh: Vmctl) -
     forced = create(fresh, "web", *NET, on=BAD)
 
     assert forced.code == 11
-    assert "No space left" in forced.err
+    assert "is full" in forced.err
     assert servers(fresh)["web"]["Status"] == "ERROR"
     assert owed(fresh) == []
     assert not left(shared_lab, BAD)

@@ -35,6 +35,12 @@ ROOM = {"kvm1": 2, "kvm2": 4}
 PLACES = sum(ROOM.values())
 
 
+@pytest.fixture(autouse=True)
+def _in_the_torture(*, torture: bool) -> None:
+    if not torture:
+        pytest.skip("many processes race on the lab in `make torture`")
+
+
 @pytest.fixture
 def cramped(shared_lab: Lab, maker: Vmctl) -> Iterator[Vmctl]:
     """The maker, for whom the hosts have room for so few servers."""
