@@ -154,6 +154,9 @@ class _Maker:
                 number += 1
             settle_create(work, ended, site.actor)
         fault = ended.fault
+        if isinstance(fault, ClaimLost):
+            # Refused under the host's lease or before it: for whoever asked it is the same.
+            fault = self._nobody(fault)
         if fault is None and site.patience is not None:
             fault = self._wait(site.patience, host, work.build)
         return Made(
@@ -343,17 +346,17 @@ class _Maker:
 
     def _refused(self, error: VmctlError) -> Made:
         """Keep a server that no host took on record, with the reason, as Nova does."""
-        fault = error
-        if not self._helps_to_move(error):
-            record_failed(self._site, self._spec, fault, self._trace)
-            return Made(spec=self._spec, fault=fault)
-        fault = NoValidHost(
-            f"no host took the server {self._spec.name}: {error.message}",
-            hint=error.hint
-            or f"vmctl placement explain {self._spec.name} tells what each host said",
-        )
+        fault = self._nobody(error) if self._helps_to_move(error) else error
         record_failed(self._site, self._spec, fault, self._trace)
         return Made(spec=self._spec, fault=fault)
+
+    def _nobody(self, error: VmctlError) -> NoValidHost:
+        """Say that no host took the server, by what the last one said."""
+        name = self._spec.name
+        return NoValidHost(
+            f"no host took the server {name}: {error.message}",
+            hint=error.hint or f"vmctl placement explain {name} tells what each host said",
+        )
 
     def _tell(self, host: Host) -> Callable[[str, Mark], None]:
         def tell(step: str, mark: Mark) -> None:
