@@ -18,11 +18,9 @@ from vmctl.domain.sample import (
     Depth,
     FoundBridge,
     FoundPool,
-    HostSample,
     Stall,
     depth_to_ask,
     keep_facts,
-    steal_between,
 )
 from vmctl.domain.sample_form import brief, for_placing, from_plain, to_plain
 from vmctl.errors import ProbeError
@@ -196,15 +194,6 @@ def test_the_clock_of_a_quick_look_comes_from_boot_time_and_uptime() -> None:
     assert seen.clock == 1012.5
     assert seen.clock_skew == 2.5
     assert seen.steal == 10.0
-
-
-def test_steal_is_measured_between_two_looks_at_one_boot() -> None:
-    before = HostSample(taken_at=0, boot_id="a", cpu_ticks=100, steal_ticks=10)
-    after = HostSample(taken_at=9, boot_id="a", cpu_ticks=300, steal_ticks=20)
-
-    assert steal_between(before, after) == 5.0
-    assert steal_between(before, dataclasses.replace(after, boot_id="b")) is None
-    assert steal_between(after, before) is None
 
 
 def test_an_answer_that_breaks_off_is_used_as_far_as_it_goes() -> None:

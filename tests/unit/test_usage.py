@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from vmctl.domain.host import Host, Limits, Pool, Ratios
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample import FoundPool, Guest, HostSample, Stall
 from vmctl.domain.server_record import ServerRecord, to_xml
-from vmctl.domain.usage import pressure_word, state_of, usage_of
+from vmctl.domain.usage import Usage, pressure_word, reckon, state_of
 
 OURS, LEGACY, OFF = "server-1", "legacy-db", "old-build"
 GUESTS = (
@@ -30,6 +31,13 @@ SAMPLE = HostSample(
 )
 HOST = Host(name="kvm1", address="kvm1", allocation_ratios=Ratios(cpu=4.0, ram=1.5))
 CLAIM = (OURS, Resources(vcpus=2, memory=2100, disk=20480))
+
+
+def usage_of(
+    host: Host, sample: HostSample | None, claims: Sequence[tuple[str, Resources]]
+) -> Usage:
+    claimed = sum((claim for _, claim in claims), Resources())
+    return reckon(host, sample, ours={uuid for uuid, _ in claims}, claimed=claimed)
 
 
 def test_a_running_server_counts_once_by_its_claim() -> None:

@@ -196,18 +196,6 @@ class HostSample:
         return next((network for network in self.networks if network.name == name), None)
 
 
-def steal_between(before: HostSample, after: HostSample) -> float | None:
-    """Say for how many percent of the time between two looks the host was kept waiting.
-
-    None where a look has no figure, or the host was started anew in between.
-    """
-    if before.boot_id != after.boot_id or before.cpu_ticks is None or after.cpu_ticks is None:
-        return None
-    passed = after.cpu_ticks - before.cpu_ticks
-    stolen = (after.steal_ticks or 0) - (before.steal_ticks or 0)
-    return 100 * stolen / passed if passed > 0 and stolen >= 0 else None
-
-
 def depth_to_ask(wanted: Depth, before: HostSample | None) -> Depth:
     """Say how deep to look: fully where no full look of this boot has told its facts yet."""
     return "full" if before is None or before.facts_at is None else wanted

@@ -46,19 +46,6 @@ class Usage:
     foreign_disks: Mapping[str, int] = field(default_factory=dict)
 
 
-def usage_of(
-    host: Host, sample: HostSample | None, claims: Iterable[tuple[str, Resources]]
-) -> Usage:
-    """Reckon up a host from its last look and the claims on record, each with its server's uuid."""
-    claims = tuple(claims)
-    return reckon(
-        host,
-        sample,
-        ours={uuid for uuid, _ in claims},
-        claimed=sum((claim for _, claim in claims), Resources()),
-    )
-
-
 def reckon(
     host: Host, sample: HostSample | None, *, ours: Collection[str], claimed: Resources
 ) -> Usage:

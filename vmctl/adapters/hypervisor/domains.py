@@ -217,7 +217,7 @@ def _existing(link: Link, uuid: str) -> libvirt.virDomain:
         raise RemoteFailed(
             link.host.name,
             f"{link.host.name}: machine {uuid} is not defined there",
-            hint=f"vmctl host probe {link.host.name} looks at what is there",
+            hint=f"vmctl host show {link.host.name} --refresh tells what is there",
             reason=ABSENT,
         )
     return domain
