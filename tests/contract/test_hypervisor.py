@@ -219,3 +219,62 @@ def test_a_machine_that_is_off_was_seen_nowhere(ground: Ground, server: str) -> 
     ground.hypervisor.ensure_defined(server, domain_xml(server, f"m-{server}"))
 
     assert ground.hypervisor.seen_addresses(server) == ()
+
+
+def test_a_machine_stands_still_and_goes_on(ground: Ground, server: str) -> None:
+    on = ground.hypervisor
+    on.ensure_defined(server, domain_xml(server, f"m-{server}"))
+    with pytest.raises(RemoteFailed):
+        on.ensure_paused(server)
+    on.ensure_running(server)
+
+    for _ in range(2):
+        on.ensure_paused(server)
+        assert power(ground, server) is Power.PAUSED
+
+    on.ensure_running(server)
+    assert power(ground, server) is Power.RUNNING
+
+
+def test_a_memory_is_saved_and_goes_on_or_is_forgotten(ground: Ground, server: str) -> None:
+    on = ground.hypervisor
+    on.ensure_defined(server, domain_xml(server, f"m-{server}"))
+    with pytest.raises(RemoteFailed):
+        on.ensure_saved(server)
+    on.forget_saved(server)
+    on.ensure_running(server)
+
+    seen = []
+    for act in (on.ensure_saved, on.ensure_saved, on.ensure_running, on.ensure_saved):
+        act(server)
+        machine = on.machine(server)
+        assert machine == listed(ground, server)
+        seen.append(machine and (machine.power, machine.managed_save))
+    for _ in range(2):
+        on.forget_saved(server)
+        machine = on.machine(server)
+        seen.append(machine and (machine.power, machine.managed_save))
+
+    saved, forgotten = (Power.SHUTDOWN, True), (Power.SHUTDOWN, False)
+    assert seen == [saved, saved, (Power.RUNNING, False), saved, forgotten, forgotten]
+
+
+def test_a_machine_that_is_off_gets_another_name(ground: Ground, server: str) -> None:
+    on = ground.hypervisor
+    on.ensure_defined(server, domain_xml(server, f"m-{server}"))
+    other = NOBODY
+    on.ensure_defined(other, domain_xml(other, f"o-{server}"))
+    try:
+        for _ in range(2):
+            on.ensure_named(server, f"n-{server}")
+        named = on.machine(server)
+        assert named is not None
+        assert named.name == f"n-{server}"
+        with pytest.raises(NameTaken, match=other):
+            on.ensure_named(server, f"o-{server}")
+        on.ensure_running(server)
+        with pytest.raises(RemoteFailed):
+            on.ensure_named(server, f"m-{server}")
+    finally:
+        on.ensure_undefined(other)
+    assert on.machine(server) == listed(ground, server)

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element, fromstring
+from xml.sax.saxutils import escape
 
 from vmctl.adapters.server_record import find_record
 from vmctl.domain.machine import Machine
@@ -69,6 +70,35 @@ def _destroy(host: str, state: State, uuid: str) -> None:
     machine.update(on=False, paused=False)
     if not machine["persistent"]:
         del state["machines"][uuid]
+
+
+def _pause(host: str, state: State, uuid: str) -> None:
+    machine = _existing(host, state, uuid)
+    if not machine["on"]:
+        raise RemoteFailed(host, f"{host}: {uuid} is off", reason="refused")
+    machine["paused"] = True
+
+
+def _save(host: str, state: State, uuid: str) -> None:
+    machine = _existing(host, state, uuid)
+    if not machine["on"]:
+        raise RemoteFailed(host, f"{host}: {uuid} is off", reason="refused")
+    machine.update(on=False, paused=False, saved=True)
+
+
+def _forget_saved(host: str, state: State, uuid: str) -> None:
+    _existing(host, state, uuid)["saved"] = False
+
+
+def _rename(host: str, state: State, uuid: str, name: str) -> None:
+    machine = _existing(host, state, uuid)
+    if machine["on"]:
+        raise RemoteFailed(host, f"{host}: {uuid} runs", reason="refused")
+    for other, each in state["machines"].items():
+        if each["name"] == name and other != uuid:
+            raise NameTaken(f"{host}: {name} is there already: {other}", hint="take another name")
+    old = f"<name>{escape(machine['name'])}</name>"
+    machine.update(name=name, xml=machine["xml"].replace(old, f"<name>{escape(name)}</name>"))
 
 
 def _undefine(host: str, state: State, uuid: str) -> None:
@@ -157,6 +187,10 @@ EFFECTS: dict[str, Callable[..., None]] = {
     "record": _record,
     "start": _start,
     "destroy": _destroy,
+    "pause": _pause,
+    "save": _save,
+    "forget-saved": _forget_saved,
+    "rename": _rename,
     "undefine": _undefine,
     "autostart": _autostart,
     "volume": _make_volume,

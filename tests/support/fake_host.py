@@ -190,6 +190,23 @@ class FakeHypervisor:
         if machine is not None and machine.power is not Power.SHUTDOWN:
             self._fleet.act(self._host, "destroy", uuid)
 
+    def ensure_paused(self, uuid: str) -> None:
+        if self._existing(uuid).power is not Power.PAUSED:
+            self._fleet.act(self._host, "pause", uuid)
+
+    def ensure_saved(self, uuid: str) -> None:
+        if not self._existing(uuid).managed_save:
+            self._fleet.act(self._host, "save", uuid)
+
+    def forget_saved(self, uuid: str) -> None:
+        machine = self.machine(uuid)
+        if machine is not None and machine.managed_save:
+            self._fleet.act(self._host, "forget-saved", uuid)
+
+    def ensure_named(self, uuid: str, name: str) -> None:
+        if self._existing(uuid).name != name:
+            self._fleet.act(self._host, "rename", uuid, name)
+
     def ensure_undefined(self, uuid: str) -> None:
         self.ensure_off(uuid)
         if self.machine(uuid) is not None:
@@ -272,6 +289,14 @@ class FakeHypervisor:
         with self._fleet.state(self._host) as state:
             held = state["networks"].get(network, {}).get("promises", {})
             return {one: mac for mac, (addresses, _) in held.items() for one in addresses}
+
+    def _existing(self, uuid: str) -> Machine:
+        machine = self.machine(uuid)
+        if machine is None:
+            raise RemoteFailed(
+                self._host, f"{self._host}: machine {uuid} is not defined there", reason="absent"
+            )
+        return machine
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         with self._fleet.state(self._host) as state:

@@ -19,6 +19,7 @@ class Observation:
     host: str
     at: float
     power: Power
+    saved: bool | None = None  # whether its memory was saved on its host
     boot: str | None = None
     seen: tuple[SeenAddress, ...] | None = None
 
@@ -44,13 +45,14 @@ _FOLLOWS = frozenset(_BY_POWER.values())
 """The states that follow the power; all others are what an operation made of a server."""
 
 
-def state_seen(state: ServerState, power: Power) -> ServerState:
+def state_seen(state: ServerState, power: Power, *, saved: bool | None = None) -> ServerState:
     """Say what a server in this state is, now that its power was seen, if nobody is at it.
 
-    A suspended server is one whose memory was saved, and its domain is off for as long.
+    A suspended server is one whose memory was saved, and its domain is off for as long; `saved` is
+    None where nobody asked for that.
     """
     if state not in _FOLLOWS:
         return state
-    if state is ServerState.SUSPENDED and power is Power.SHUTDOWN:
-        return state
+    if power is Power.SHUTDOWN and (saved or (saved is None and state is ServerState.SUSPENDED)):
+        return ServerState.SUSPENDED
     return _BY_POWER.get(power, state)

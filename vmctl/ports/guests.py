@@ -44,6 +44,21 @@ class Hypervisor(Protocol):
     def ensure_off(self, uuid: str) -> None:
         """Power the domain off at once, if it is there and not off."""
 
+    def ensure_paused(self, uuid: str) -> None:
+        """Have a domain that runs stand still, its memory where it is."""
+
+    def ensure_saved(self, uuid: str) -> None:
+        """Have a domain's memory saved on its host, and the domain off; its next start goes on.
+
+        Takes as long as its memory takes to write.
+        """
+
+    def forget_saved(self, uuid: str) -> None:
+        """Have no saved memory of a domain that is off: its next start is a boot."""
+
+    def ensure_named(self, uuid: str, name: str) -> None:
+        """Have a domain that is off bear this name; NameTaken if another bears it."""
+
     def ensure_undefined(self, uuid: str) -> None:
         """Take the domain away with its NVRAM, managed save, snapshots and checkpoints."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vmctl.domain.record import ServerState
 from vmctl.domain.spec import Secrets
 
 if TYPE_CHECKING:
@@ -63,9 +64,25 @@ class Work:
     networks: Mapping[str, Network] = field(default_factory=dict)
     groups: Mapping[str, GroupUse] = field(default_factory=dict)
     peers: tuple[Host, ...] = ()
+    params: Mapping[str, object] = field(default_factory=dict)
+    """What the operation was begun with: see NewOperation."""
+
+    check: Callable[[], None] = lambda: None
+    """Asked in a step that waits: raises Interrupted once someone has asked to stop."""
+
     tell: Callable[[str], None] = lambda _: None
 
     @property
     def hypervisor(self) -> Hypervisor:
         """The hypervisor of the attempt's host."""
         return self.world.hypervisors.on(self.host)
+
+    @property
+    def ran(self) -> bool:
+        """Whether the server ran before a deed was begun."""
+        return self.params.get("was") == ServerState.ACTIVE
+
+    def number(self, name: str) -> float:
+        """Give a number that the operation was begun with; 0 if it was not."""
+        found = self.params.get(name)
+        return float(found) if isinstance(found, int | float) else 0.0

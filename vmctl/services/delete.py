@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import AttemptState, Change, Power, ServerState
-from vmctl.errors import HostError, Locked, NotFound
+from vmctl.errors import HostError, NotFound
 from vmctl.sagas.delete import DELETE
+from vmctl.services.doing import refuse_locked
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
 from vmctl.services.running import run_delete
@@ -32,17 +33,6 @@ class Deleted:
 
     server: Server
     owed: str | None = None
-
-
-def refuse_locked(server: Server) -> None:
-    """Raise Locked for a server that is not to be touched."""
-    if server.locked is not None:
-        why = f": {server.locked}" if server.locked else ""
-        raise Locked(
-            f"server {server.name} is locked{why}", hint=f"vmctl server unlock {server.name}"
-        )
-    if server.protected:
-        raise Locked(f"server {server.name} is protected from being deleted")
 
 
 def delete_server(

@@ -40,6 +40,7 @@ def work_of(
     claim: Callable[[Work], None] | None = None,
     peers: tuple[Host, ...] = (),
     tell: Callable[[str], None] = lambda _: None,
+    check: Callable[[], None] = lambda: None,
 ) -> Work:
     """Take up the work on one attempt; to delete it takes neither params, secrets nor claim."""
     kept = params or {}
@@ -54,7 +55,9 @@ def work_of(
         networks=_read(Network, kept.get("networks")),
         groups=_read(GroupUse, kept.get("groups")),
         peers=peers,
+        params=kept,
         tell=tell,
+        check=check,
     )
 
 

@@ -90,13 +90,22 @@ def _seen_on(
 ) -> list[Observation]:
     hypervisor = eyes.hypervisors.on(host)
     at = eyes.clock()
-    powers = {machine.uuid: machine.power for machine in hypervisor.machines()}
+    there = {machine.uuid: machine for machine in hypervisor.machines()}
     found = []
     for line in lines:
-        power = powers.get(line.id, Power.NOSTATE)
+        machine = there.get(line.id)
+        power = Power.NOSTATE if machine is None else machine.power
         asks = power is Power.RUNNING and (addresses or not line.networks)
         seen = hypervisor.seen_addresses(line.id) if asks else None
         found.append(
-            Observation(server=line.id, host=host.name, at=at, power=power, boot=boot, seen=seen)
+            Observation(
+                server=line.id,
+                host=host.name,
+                at=at,
+                power=power,
+                saved=None if machine is None else machine.managed_save,
+                boot=boot,
+                seen=seen,
+            )
         )
     return found

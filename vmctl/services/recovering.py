@@ -13,6 +13,7 @@ from vmctl.domain.spec import Secrets
 from vmctl.errors import NotFound, VmctlError
 from vmctl.sagas import CREATE, DELETE, SAGAS
 from vmctl.sagas.saga import Outcome
+from vmctl.services.doing import do
 from vmctl.services.kept import work_of
 from vmctl.services.running import Ended, pay, run_attempt, run_delete, turn_back, was_kept
 from vmctl.services.settling import owed_of, settle_create, settle_delete
@@ -91,6 +92,12 @@ class Case:
         ended = run_delete(work, saga=self.saga, adopted=True)
         state = settle_delete(work, ended, self.recovery.actor, action=self.action)
         return self.recovered(state, ended.fault)
+
+    def deed(self, *, back: bool) -> Recovered:
+        """Go on with what is done to a server that stands, or have it undone, and settle it."""
+        work = self.work(self.current())
+        settled = do(work, self.saga, self.recovery.actor, action=self.action, back=back)
+        return self.recovered(settled.state, settled.fault)
 
     def call_off(self) -> Recovered:
         """End a delete that did nothing yet."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
-from vmctl.sagas import DELETE, SAGAS
+from vmctl.sagas import CREATE, DELETE, SAGAS
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
 from vmctl.services.settling import owed_of
@@ -91,7 +91,9 @@ def _recover(
             return case.pay_only(hosts)
         if case.operation.saga == DELETE.name:
             return case.call_off() if back else case.delete()
-        return case.create(back=back)
+        if case.operation.saga == CREATE.name:
+            return case.create(back=back)
+        return case.deed(back=back)
 
 
 @contextmanager
@@ -138,7 +140,7 @@ def _is_settled(operation: Operation, server: Server) -> bool:
     """Whether it is over for its server: all that may be left is to clean up."""
     if operation.saga == DELETE.name:
         return server.deleted is not None
-    return server.state is not ServerState.BUILDING
+    return operation.saga == CREATE.name and server.state is not ServerState.BUILDING
 
 
 @dataclass(frozen=True, slots=True)

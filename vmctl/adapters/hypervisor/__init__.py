@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.hypervisor import addresses as seen
-from vmctl.adapters.hypervisor import domains, networks, offers
+from vmctl.adapters.hypervisor import domains, networks, offers, power
 from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
 
@@ -96,6 +96,26 @@ class LibvirtHypervisor:
         """Power the domain off at once, if it is there and not off."""
         with self._link() as link:
             domains.ensure_off(link, uuid)
+
+    def ensure_paused(self, uuid: str) -> None:
+        """Have a domain that runs stand still."""
+        with self._link() as link:
+            power.ensure_paused(link, uuid)
+
+    def ensure_saved(self, uuid: str) -> None:
+        """Have a domain's memory saved on its host, and the domain off."""
+        with self._link() as link:
+            power.ensure_saved(link, uuid)
+
+    def forget_saved(self, uuid: str) -> None:
+        """Have no saved memory of a domain that is off."""
+        with self._link() as link:
+            power.forget_saved(link, uuid)
+
+    def ensure_named(self, uuid: str, name: str) -> None:
+        """Have a domain that is off bear this name."""
+        with self._link() as link:
+            power.ensure_named(link, uuid, name)
 
     def ensure_undefined(self, uuid: str) -> None:
         """Take the domain away with all that belongs to it; one that runs is powered off first."""

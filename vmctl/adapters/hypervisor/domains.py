@@ -108,18 +108,22 @@ def ensure_defined(link: Link, uuid: str, xml: str) -> None:
         taken = _TAKEN.search(error.message)
         if taken is None:
             raise
-        host, name, other = link.host.name, taken["name"], taken["uuid"]
-        raise NameTaken(
-            f"{host}: a machine named {name} is there already, with uuid {other}",
-            hint=f"take another name; on {host}, `virsh dumpxml {other}` tells whose it is",
-        ) from error
+        raise name_taken(link.host.name, taken["name"], taken["uuid"]) from error
+
+
+def name_taken(host: str, name: str, other: str) -> NameTaken:
+    """Return the error for a name that another domain bears there."""
+    return NameTaken(
+        f"{host}: a machine named {name} is there already, with uuid {other}",
+        hint=f"take another name; on {host}, `virsh dumpxml {other}` tells whose it is",
+    )
 
 
 def ensure_record(link: Link, uuid: str, record: str) -> None:
     """Have a domain's record say this, at once where it runs, and from its next start on."""
-    domain = _existing(link, uuid)
+    domain = existing(link, uuid)
     flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    if _is_active(link, domain, uuid):
+    if is_active(link, domain, uuid):
         flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
     element = libvirt.VIR_DOMAIN_METADATA_ELEMENT
     bare = without_namespace(record)
@@ -131,7 +135,7 @@ def ensure_record(link: Link, uuid: str, record: str) -> None:
 
 def ensure_running(link: Link, uuid: str) -> None:
     """Start the domain unless it runs, resume it if it is paused, and see that it runs."""
-    domain = _existing(link, uuid)
+    domain = existing(link, uuid)
     refusal: RemoteFailed | None = None
     try:
         link.call(f"starting machine {uuid}", domain.create)
@@ -139,10 +143,10 @@ def ensure_running(link: Link, uuid: str) -> None:
         if error.reason != REFUSED:
             raise
         refusal = error
-    power = _power(link, domain, uuid)
+    power = power_of(link, domain, uuid)
     if power is Power.PAUSED:
         link.attempt(f"resuming machine {uuid}", domain.resume, REFUSED)
-        power = _power(link, domain, uuid)
+        power = power_of(link, domain, uuid)
     if power is Power.RUNNING:
         return
     if refusal is not None:
@@ -158,7 +162,7 @@ def ensure_running(link: Link, uuid: str) -> None:
 def ask_to_shut_down(link: Link, uuid: str) -> None:
     """Press the domain's power button, if it is there and runs."""
     domain = find(link, uuid)
-    if domain is not None and _power(link, domain, uuid) is Power.RUNNING:
+    if domain is not None and power_of(link, domain, uuid) is Power.RUNNING:
         link.attempt(f"asking machine {uuid} to shut down", domain.shutdown, REFUSED, ABSENT)
 
 
@@ -194,7 +198,7 @@ def ensure_undefined(link: Link, uuid: str) -> None:
 
 def ensure_autostart(link: Link, uuid: str, *, on: bool) -> None:
     """Say whether the host starts the domain by itself; a domain that is gone is off."""
-    domain = _existing(link, uuid) if on else find(link, uuid)
+    domain = existing(link, uuid) if on else find(link, uuid)
     if domain is None:
         return
     doing = f"setting autostart of machine {uuid} {'on' if on else 'off'}"
@@ -211,7 +215,8 @@ def find(link: Link, uuid: str) -> libvirt.virDomain | None:
     return link.find(f"looking for machine {uuid}", lambda on: on.lookupByUUIDString(uuid))
 
 
-def _existing(link: Link, uuid: str) -> libvirt.virDomain:
+def existing(link: Link, uuid: str) -> libvirt.virDomain:
+    """Find a domain that must be there."""
     domain = find(link, uuid)
     if domain is None:
         raise RemoteFailed(
@@ -223,7 +228,8 @@ def _existing(link: Link, uuid: str) -> libvirt.virDomain:
     return domain
 
 
-def _power(link: Link, domain: libvirt.virDomain, uuid: str) -> Power:
+def power_of(link: Link, domain: libvirt.virDomain, uuid: str) -> Power:
+    """Ask for the power of a domain."""
     state, _ = link.call(f"looking at machine {uuid}", lambda: domain.state(0))
     return POWER.get(state, Power.UNKNOWN)
 
@@ -232,11 +238,12 @@ def _power_off(link: Link, domain: libvirt.virDomain, uuid: str) -> None:
     try:
         link.attempt(f"powering machine {uuid} off", domain.destroy, ABSENT)
     except RemoteFailed as error:
-        if error.reason != REFUSED or _is_active(link, domain, uuid):
+        if error.reason != REFUSED or is_active(link, domain, uuid):
             raise
 
 
-def _is_active(link: Link, domain: libvirt.virDomain, uuid: str) -> bool:
+def is_active(link: Link, domain: libvirt.virDomain, uuid: str) -> bool:
+    """Ask whether a domain runs, be it paused."""
     return bool(link.attempt(f"looking at machine {uuid}", domain.isActive, ABSENT))
 
 

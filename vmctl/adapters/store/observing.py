@@ -33,7 +33,7 @@ def observe(tx: Tx, observations: Iterable[Observation]) -> tuple[Turn, ...]:
         if row is None or (row["seen_at"] is not None and row["seen_at"] > look.at):
             continue
         before = ServerState(row["state"])
-        after = state_seen(before, look.power)
+        after = state_seen(before, look.power, saved=look.saved)
         row.update(state=after, power=look.power, seen_at=look.at)
         if look.boot is not None:
             row["boot"] = look.boot

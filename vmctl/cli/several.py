@@ -1,0 +1,146 @@
+"""Commands on several servers at once: which are meant, each to its own end, and one verdict."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from vmctl.errors import Interrupted, NotFound, UsageError, VmctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from vmctl.cli.context import Context
+    from vmctl.domain.record import Server
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What was meant: the servers that are there, each once, and what is not."""
+
+    servers: list[Server]
+    errors: list[VmctlError]
+
+    @property
+    def asked(self) -> int:
+        """How many were meant."""
+        return len(self.servers) + len(self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One server to be acted upon."""
+
+    name: str
+    server: Server
+
+
+CHOOSING = (
+    click.argument("servers", metavar="SERVER…", nargs=-1),
+    click.option("--tag", "tags", metavar="TAG", multiple=True,
+                 help="those with this tag too; several: with all of them"),
+)  # fmt: skip
+
+
+def with_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Give a decorator that adds these options in their order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def choose(
+    context: Context,
+    words: Iterable[str],
+    *,
+    verb: str,
+    tags: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    reservation: str | None = None,
+    ignore_missing: bool = False,
+) -> Chosen:
+    """Find the servers that are meant; a word that means none is an error among the others."""
+    store = context.app.store
+    said = read_words(words)
+    if not said and not tags and not hosts and reservation is None:
+        other = "--reservation-id" if verb == "delete" else "--host"
+        raise UsageError(f"which server? give names or ids, --tag or {other}")
+    found: dict[str, Server] = {}
+    errors: list[VmctlError] = []
+    for word in said:
+        try:
+            server = store.server(word)
+            if server.deleted is not None:
+                raise NotFound(f"No Server found for {word}: it is deleted already")
+        except VmctlError as error:
+            if not ignore_missing:
+                errors.append(
+                    type(error)(
+                        f"Failed to {verb} server with name or ID '{word}': {error.message}",
+                        hint=error.hint,
+                    )
+                )
+            continue
+        found[server.id] = server
+    if tags or hosts or reservation is not None:
+        for server in store.servers():
+            own = server.spec.get("tags") or ()
+            tagged = bool(tags) and isinstance(own, list) and set(tags) <= set(own)
+            together = reservation is not None and server.reservation == reservation
+            if tagged or together or server.host in hosts:
+                found[server.id] = server
+    return Chosen(servers=list(found.values()), errors=errors)
+
+
+def read_words(words: Iterable[str]) -> list[str]:
+    """Give each word once; - stands for those on stdin."""
+    found: list[str] = []
+    for word in words:
+        if word == "-":
+            found += sys.stdin.read().split()
+        else:
+            found.append(word)
+    return list(dict.fromkeys(found))
+
+
+def side_by_side(
+    context: Context, chosen: Chosen, act: Callable[[Server], object], *, verb: str, done: str
+) -> None:
+    """Act on each server, and raise one verdict where some were not to be."""
+    from vmctl.services.fanout import Failed, fanout
+
+    ended = fanout(
+        lambda job: act(job.server), [Job(one.id, one) for one in chosen.servers], AT_ONCE
+    )
+    failures: list[Exception] = list(chosen.errors)
+    failures += [one.error for one in ended.values() if isinstance(one, Failed)]
+    conclude(context, failures, chosen.asked, verb=verb, done=done)
+
+
+def conclude(
+    context: Context, failures: list[Exception], asked: int, *, verb: str, done: str
+) -> None:
+    """Raise the only failure there is, or say each and raise how many there were."""
+    if not failures:
+        return
+    bug = next((one for one in failures if not isinstance(one, VmctlError)), None)
+    if bug is not None:
+        raise bug
+    if asked == 1:
+        raise failures[0]
+    for failure in failures:
+        context.say(str(failure))
+    if any(isinstance(one, Interrupted) for one in failures):
+        raise Interrupted(f"{len(failures)} of {asked} servers were not {done}.")
+    raise VmctlError(f"{len(failures)} of {asked} servers failed to {verb}.")

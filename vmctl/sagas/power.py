@@ -1,0 +1,163 @@
+"""What is done to the power of a server that stands: tables whose every step only wants a state.
+
+Where one fails, or is given up, nothing is undone by force but what the server was on its way
+back to: what it is then is seen on its host, and that goes on record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmctl.domain.record import Power
+from vmctl.errors import Conflict, RemoteFailed
+from vmctl.sagas.presence import is_ours
+from vmctl.sagas.saga import Saga, Step
+
+if TYPE_CHECKING:
+    from vmctl.domain.machine import Machine
+    from vmctl.sagas.work import Work
+
+_PAUSE = 0.5
+_AGAIN = 10.0
+"""Seconds after which a power button that had no effect is pressed once more."""
+
+
+def own_machine(work: Work) -> Machine:
+    """Find the server's domain; Conflict where there is none, or it says that it is another's."""
+    machine = work.hypervisor.machine(work.build.server)
+    if machine is not None and is_ours(work, machine):
+        return machine
+    what = "it is not there" if machine is None else "the one there says that it is another's"
+    raise Conflict(
+        f"{work.host.name}: the domain of server {work.spec.name}: {what}",
+        hint=f"vmctl server show {work.spec.name} --refresh",
+    )
+
+
+def ask(work: Work) -> None:
+    """Press the power button, and give the guest its time to obey."""
+    seconds = work.number("patience")
+    if not seconds:
+        return
+    world, hypervisor = work.world, work.hypervisor
+    pressed = world.clock()
+    until = pressed + seconds
+    own_machine(work)
+    hypervisor.ask_to_shut_down(work.build.server)
+    while own_machine(work).power is Power.RUNNING and world.clock() < until:
+        work.check()
+        world.sleep(_PAUSE)
+        if world.clock() >= pressed + _AGAIN:
+            pressed = world.clock()
+            hypervisor.ask_to_shut_down(work.build.server)
+
+
+def off(work: Work) -> None:
+    """Have it off, and what was saved of its memory forgotten."""
+    own_machine(work)
+    work.hypervisor.ensure_off(work.build.server)
+    work.hypervisor.forget_saved(work.build.server)
+
+
+def run(work: Work) -> None:
+    """Have it running."""
+    own_machine(work)
+    work.hypervisor.ensure_running(work.build.server)
+
+
+def run_again(work: Work) -> None:
+    """Have it running if it was; where it cannot, what it is then will be seen."""
+    if not work.ran:
+        return
+    try:
+        run(work)
+    except (Conflict, RemoteFailed) as error:
+        work.tell(f"it does not run again: {error.message}")
+
+
+def follow(work: Work) -> None:
+    """Have the domain bear the server's name, which may have changed while it ran."""
+    machine = own_machine(work)
+    if machine.name != work.spec.name:
+        work.hypervisor.ensure_named(work.build.server, work.spec.name)
+
+
+def define(work: Work) -> None:
+    """Have the domain defined anew from the record; where it is gone, claimed anew."""
+    hypervisor = work.hypervisor
+    if hypervisor.machine(work.build.server) is None:
+        work.claim(work)
+        return
+    own_machine(work)
+    xml = work.world.renderer.domain(
+        work.spec,
+        work.build,
+        owner=work.world.store.uuid(),
+        offers=hypervisor.offers(),
+        place=hypervisor.pool(work.build.pool),
+        console_password=work.secrets.console_password,
+    )
+    hypervisor.ensure_defined(work.build.server, xml)
+
+
+def power_off(work: Work) -> None:
+    """Have it off, if it is there at all."""
+    if work.hypervisor.machine(work.build.server) is not None:
+        off(work)
+
+
+def rename(work: Work) -> None:
+    """Have the domain bear the server's name, if it is there at all."""
+    if work.hypervisor.machine(work.build.server) is not None:
+        follow(work)
+
+
+def pause(work: Work) -> None:
+    """Have it stand still, in memory."""
+    own_machine(work)
+    work.hypervisor.ensure_paused(work.build.server)
+
+
+def save(work: Work) -> None:
+    """Have its memory on its host's disk, and it off."""
+    own_machine(work)
+    work.hypervisor.ensure_saved(work.build.server)
+
+
+_OFF: Step[Work] = Step(name="off", do=off)
+_RUN: Step[Work] = Step(name="run", do=run)
+_FOLLOW: Step[Work] = Step(name="follow", do=follow)
+
+START: Saga[Work] = Saga(name="server-start", version=1, steps=(_FOLLOW, _RUN))
+
+STOP: Saga[Work] = Saga(
+    name="server-stop", version=1, steps=(Step(name="ask", do=ask), _OFF, _FOLLOW)
+)
+
+REBOOT: Saga[Work] = Saga(
+    name="server-reboot",
+    version=1,
+    steps=(Step(name="ask", do=ask, undo=run_again), Step(name="off", do=off), _FOLLOW, _RUN),
+)
+
+REBOOT_HARD: Saga[Work] = Saga(
+    name="server-reboot-hard",
+    version=1,
+    steps=(
+        Step(name="off", do=power_off, undo=run_again),
+        Step(name="follow", do=rename),
+        Step(name="define", do=define),
+        _RUN,
+    ),
+)
+
+PAUSE: Saga[Work] = Saga(
+    name="server-pause", version=1, steps=(Step(name="pause", do=pause, undo=run_again),)
+)
+UNPAUSE: Saga[Work] = Saga(name="server-unpause", version=1, steps=(_RUN,))
+SUSPEND: Saga[Work] = Saga(
+    name="server-suspend", version=1, steps=(Step(name="save", do=save, undo=run_again),)
+)
+RESUME: Saga[Work] = Saga(name="server-resume", version=1, steps=(_RUN,))
+
+POWER = (START, STOP, REBOOT, REBOOT_HARD, PAUSE, UNPAUSE, SUSPEND, RESUME)

@@ -1,0 +1,144 @@
+"""Deeds done to servers that stand: one at a time for each, and what it is then on record.
+
+Before a deed the server is looked at on its host, so that nothing acts on what was believed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmctl.domain.deed import forbidden, way_out
+from vmctl.domain.observation import Observation
+from vmctl.domain.operation import Event, Mark, NewOperation
+from vmctl.domain.record import AttemptState, Power
+from vmctl.domain.spec import Secrets
+from vmctl.errors import Conflict, NotFound
+from vmctl.services.doing import do, refuse_locked
+from vmctl.services.kept import work_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vmctl.domain.deed import Deed
+    from vmctl.domain.host import Host
+    from vmctl.domain.record import Attempt, Server
+    from vmctl.sagas.saga import Saga
+    from vmctl.sagas.work import Work
+    from vmctl.services.recovery import Recovery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """A deed, the workflow that does it, and all that resuming it needs."""
+
+    deed: Deed
+    saga: Saga[Work]
+    params: Mapping[str, object] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
+    reason: str | None = None
+    check: Callable[[], None] = lambda: None
+    tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None
+
+
+def act(recovery: Recovery, server: Server, errand: Errand) -> Server:
+    """Do something to a server and give it as it is then; raises what was in the way."""
+    store, deed = recovery.world.store, errand.deed
+    server = admitted(recovery, server, deed)
+    attempt, host = standing(recovery, server)
+    operation = str(uuid.uuid4())
+    params = {**errand.params, "was": server.state.value, "deed": deed.name}
+    if deed.after is not None:
+        params["after"] = deed.after.value
+    new = NewOperation(
+        kind=deed.name,
+        saga=errand.saga.name,
+        version=errand.saga.version,
+        owner=recovery.owner,
+        server=server.id,
+        host=host.name,
+        params=params,
+    )
+    event = Event(
+        actor=recovery.actor,
+        action=deed.event,
+        result="started",
+        server=server.id,
+        host=host.name,
+        operation=operation,
+        detail={"reason": errand.reason} if errand.reason else {},
+    )
+    with recovery.world.leases.hold(operation) as lease:
+        token = store.begin(lease, new, expect=deed.states, task=deed.task, event=event)
+        work = work_of(
+            recovery.world,
+            token,
+            server,
+            attempt,
+            host,
+            params=params,
+            secrets=errand.secrets,
+            claim=recovery.claim,
+            peers=tuple(one for one in recovery.hosts.values() if one.name != host.name),
+            tell=lambda words: errand.tell(server.name, host.name, words),
+            check=errand.check,
+        )
+
+        def say(step: str, mark: Mark) -> None:
+            if mark is Mark.STARTED:
+                errand.tell(server.name, host.name, step)
+
+        settled = do(work, errand.saga, recovery.actor, action=deed.event, say=say)
+    if settled.fault is not None:
+        raise settled.fault
+    return store.server(server.id)
+
+
+def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:
+    """Give the server as it is on its host now; raises what forbids the deed."""
+    refuse_locked(server)
+    if server.deleted is None and server.launched is not None:
+        server = believed(recovery, server)
+    why = forbidden(deed, server)
+    if why is not None:
+        raise Conflict(why, hint=way_out(deed, server))
+    return server
+
+
+def believed(recovery: Recovery, server: Server) -> Server:
+    """Look at the server on its host, have that on record, and give it; HostError if nobody can."""
+    world = recovery.world
+    attempt, host = standing(recovery, server)
+    at = world.clock()
+    machine = world.hypervisors.on(host).machine(server.id)
+    seen = Observation(
+        server=server.id,
+        host=attempt.host,
+        at=at,
+        power=Power.NOSTATE if machine is None else machine.power,
+        saved=machine is not None and machine.managed_save,
+        boot=world.store.host(host.name).boot,
+    )
+    world.store.observe([seen])
+    return world.store.server(server.id)
+
+
+def standing(recovery: Recovery, server: Server) -> tuple[Attempt, Host]:
+    """Give the attempt that the server stands by, and its host as the inventory has it now."""
+    attempts = recovery.world.store.attempts(server.id)
+    live = [one for one in attempts if one.state in (AttemptState.HELD, AttemptState.BEGUN)]
+    if not live:
+        raise Conflict(
+            f"server {server.name} stands on no host",
+            hint=f"vmctl server show {server.name} tells why; vmctl server delete {server.name}",
+        )
+    attempt = live[-1]
+    host = recovery.hosts.get(attempt.host)
+    if host is None:
+        raise NotFound(
+            f"server {server.name} stands on {attempt.host}, which is not in the inventory",
+            hint="put the host back into the inventory; if it will never come back:"
+            f" vmctl host retire {attempt.host}",
+        )
+    return attempt, host

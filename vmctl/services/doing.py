@@ -1,0 +1,111 @@
+"""A deed on its way, done or undone from what its journal says, and what the server is after it.
+
+Where it ends any other way than it should, what the server is then is seen on its host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmctl.domain.observation import state_seen
+from vmctl.domain.operation import Event, Mark, OperationState
+from vmctl.domain.plain import to_plain
+from vmctl.domain.record import Change, ServerState
+from vmctl.errors import HostError, Locked
+from vmctl.sagas.saga import UNWIND, Outcome, next_move, run
+from vmctl.services.running import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vmctl.domain.machine import Machine
+    from vmctl.domain.operation import Actor
+    from vmctl.domain.record import Server
+    from vmctl.sagas.saga import Saga
+    from vmctl.sagas.work import Work
+
+UNDER = "act"
+"""What the steps of a deed stand under in the journal, as those of an attempt under its number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How a deed ended, and what the server is then."""
+
+    state: OperationState
+    fault: Exception | None
+    now: ServerState
+
+
+def refuse_locked(server: Server) -> None:
+    """Raise Locked for a server that is not to be touched."""
+    if server.locked is not None:
+        why = f": {server.locked}" if server.locked else ""
+        raise Locked(
+            f"server {server.name} is locked{why}", hint=f"vmctl server unlock {server.name}"
+        )
+    if server.protected:
+        raise Locked(f"server {server.name} is protected from being deleted")
+
+
+def do(
+    work: Work,
+    saga: Saga[Work],
+    actor: Actor,
+    *,
+    action: str,
+    back: bool = False,
+    say: Callable[[str, Mark], None] = lambda _step, _mark: None,
+) -> Settled:
+    """Go on with a deed from what its journal says, to its end, and settle it."""
+    log = Log(work.world.store, work.token, UNDER)
+    if back and log.fault is None and next_move(saga, log.marks()) is not Outcome.DONE:
+        log.write(UNWIND, Mark.FAILED, "it was asked that all be undone")
+    outcome, fault = run(saga, log, work, check=work.check, tell=say)
+    return _settle(work, outcome, fault or log.fault, actor, action)
+
+
+def _settle(
+    work: Work, outcome: Outcome, fault: Exception | None, actor: Actor, action: str
+) -> Settled:
+    """End a deed, or leave it stuck to be resumed; what the server is goes on record."""
+    was = ServerState(str(work.params.get("was")))
+    after = ServerState(str(work.params.get("after") or was.value))
+    machine, seen = _sight(work)
+    done = outcome is Outcome.DONE
+    now = after if done else was
+    if machine is not None and not done:
+        now = state_seen(was, machine.power, saved=machine.managed_save)
+    state = {
+        Outcome.DONE: OperationState.DONE,
+        Outcome.UNWOUND: OperationState.UNWOUND,
+        Outcome.STUCK: OperationState.STUCK,
+    }[outcome]
+    change = Change(
+        state=now,
+        task=None if state.over else str(work.params.get("deed")),
+        power=machine.power if machine is not None else None,
+        spec=to_plain(work.spec) if done else None,
+        clear=("fault",) if now is not ServerState.ERROR else (),
+    )
+    text = None if fault is None or done else str(fault)
+    event = Event(
+        actor=actor,
+        action=action,
+        result="done" if done else "failed" if state.over else state.value,
+        server=work.build.server,
+        host=work.host.name,
+        operation=work.token.operation,
+        detail={**({"fault": text} if text else {}), **({} if seen else {"seen": False})},
+    )
+    work.world.store.finish(work.token, state, change=change, fault=text, event=event)
+    return Settled(state=state, fault=None if done else fault, now=now)
+
+
+def _sight(work: Work) -> tuple[Machine | None, bool]:
+    """Look at the domain once more; a host that does not answer tells nothing."""
+    try:
+        return work.hypervisor.machine(work.build.server), True
+    except HostError:
+        return None, False
