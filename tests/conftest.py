@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="kill and break things at every moment, not at a seeded sample of them",
     )
+
+
+def pytest_configure() -> None:
+    """Let what the tests start hear its signals, however the tests were started.
+
+    A shell has what it starts in the background ignore ^C, nohup has it ignore a hangup, and what
+    is ignored stays so in every program that is started from there.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _HEARD.get(number, signal.SIG_DFL))
+
+
+_HEARD = {
+    signal.SIGINT: signal.default_int_handler,
+    # A handler ends with exec: what we start hears it, and we outlive our terminal as was wished.
+    signal.SIGHUP: lambda _number, _frame: None,
+}
 
 
 @pytest.fixture
