@@ -57,3 +57,12 @@ def test_the_keyboards_signal_is_the_programs_to_judge() -> None:
         os.killpg(child.pid, signal.SIGINT)
 
         assert child.wait(timeout=10) == 5
+
+
+def test_what_we_were_started_to_ignore_is_ignored_there_too() -> None:
+    script = "kill -HUP $PPID; kill -HUP $$; exit 7"
+    ours = ["trap '' HUP; exec \"$@\"", "sh", sys.executable, "-c", OURS, "sh", "-c", script]
+
+    done = subprocess.run(["sh", "-c", *ours], check=False, timeout=10)
+
+    assert done.returncode == 7

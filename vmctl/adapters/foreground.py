@@ -20,7 +20,8 @@ def run(words: Sequence[str]) -> int:
     """Run a program with our own stdin, stdout and stderr, and return its exit code.
 
     The keyboard's signals reach it by the terminal, and it alone decides what they mean; one that
-    is to end us is handed on. A program that a signal ended gives 128 and the signal's number.
+    is to end us is handed on; what we were started to ignore, as nohup does, is ignored there too.
+    A program that a signal ended gives 128 and the signal's number.
     """
     child: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
@@ -33,7 +34,9 @@ def run(words: Sequence[str]) -> int:
                 early.append(number)
 
     # A handler, not SIG_IGN: what is ignored here would be ignored there too.
-    before = {number: signal.signal(number, hand_on) for number in (*_KEYBOARD, *_ENDS)}
+    numbers = (*_KEYBOARD, *_ENDS)
+    heard = [one for one in numbers if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, hand_on) for number in heard}
     try:
         try:
             child.append(subprocess.Popen(list(words)))

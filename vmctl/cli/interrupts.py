@@ -25,7 +25,7 @@ def interruptible(answer: str) -> Iterator[Callable[[], None]]:
     """Give the block a check that raises Interrupted once someone has asked to stop.
 
     The answer says what is done about it. Whoever asks twice is let go at once: the journal says
-    how far things came.
+    how far things came. A signal that we were started to ignore, as nohup does, asks nothing.
     """
     asked = threading.Event()
     code = 130
@@ -43,7 +43,8 @@ def interruptible(answer: str) -> Iterator[Callable[[], None]]:
         if asked.is_set():
             raise Interrupted("interrupted")
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    heard = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield check
     finally:
