@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from tests.lab.reach import LIMIT, Reach, ends_within, operator
 from vmctl.adapters.hypervisor import LibvirtHypervisor, LibvirtHypervisors, Limits
 from vmctl.domain.build import Volume
 from vmctl.domain.record import Power
-from vmctl.errors import HostError, RemoteTimedOut
+from vmctl.errors import HostError, RemoteFailed, RemoteTimedOut
 
 HOST = "kvm2"
 ACT = 1.5
@@ -213,3 +214,14 @@ def test_a_restart_of_libvirt_between_two_calls_is_not_noticed(
     machine = on.machine(server)
     assert machine is not None
     assert machine.power is Power.RUNNING
+
+
+# Of the few bytes of the first one libvirt says that all were written.
+@pytest.mark.parametrize("size", [60_000, 700_000])
+def test_a_full_pool_never_has_half_a_seed(lab: Lab, on: LibvirtHypervisor, size: int) -> None:
+    lab.do("pool-full", HOST)
+
+    with pytest.raises(RemoteFailed, match=r"No space left|pool default is full"):
+        on.ensure_content("default", DISK, random.Random(size).randbytes(size))
+
+    on.remove_volume("default", DISK.name)

@@ -94,9 +94,8 @@ class Fetch:
         """Say why the pool did not take the bytes: it is full, or they are too many, or neither."""
         if "No space left" not in said:
             raise self._failed(said)
-        self._say("free")
-        _, free = self._hear(_ANSWER)
-        if free.isdecimal() and int(free) > self.image.size // 10:
+        free, _ = self._room()
+        if free is not None and free > self.image.size // 10:
             raise SourceFailed(f"{of}: it has more bytes than the image, {self.image.size}")
         raise pool_full(self.host.name, self.pool, self.image, free)
 
@@ -106,6 +105,7 @@ class Fetch:
         _, found = self._hear(_ALIVE)
         _, head = self._hear(_ANSWER)
         if found != self.image.digest:
+            self._judge_room()
             raise WrongBytes(
                 f"the checksum is wrong: wanted sha256 {self.image.digest}, found {found} on"
                 f" {self.host.name} (from {source})"
@@ -142,6 +142,19 @@ class Fetch:
         self._say("drop")
         self._hear(_ANSWER)
 
+    def _judge_room(self) -> None:
+        """See that there was room: libvirt may say of a full pool that all was written."""
+        free, held = self._room()
+        if free is not None and held is not None and held < self.image.size - free:
+            raise pool_full(self.host.name, self.pool, self.image, free)
+
+    def _room(self) -> tuple[int | None, int | None]:
+        """Ask for the bytes that are free where the volume lies, and those that it takes there."""
+        self._say("room")
+        _, said = self._hear(_ANSWER)
+        free, _, held = said.partition(" ")
+        return (int(free) if free.isdecimal() else None, int(held) if held.isdecimal() else None)
+
     def _say(self, line: str) -> None:
         assert self._stream is not None  # noqa: S101 - begin comes first
         self._stream.write(line.encode() + b"\n")
@@ -166,7 +179,7 @@ class Fetch:
     def _failed(self, said: str) -> RemoteFailed:
         name = self.host.name
         if "No space left" in said:
-            return pool_full(name, self.pool, self.image, "")
+            return pool_full(name, self.pool, self.image, None)
         return RemoteFailed(
             name,
             f"{name}: the image {self.image.name} cannot be put into the pool {self.pool}:"
@@ -184,9 +197,9 @@ class WrongBytes(SourceFailed):
     """What came is not what was wanted."""
 
 
-def pool_full(host: str, pool: str, image: ImageUse, free: str) -> RemoteFailed:
+def pool_full(host: str, pool: str, image: ImageUse, free: int | None) -> RemoteFailed:
     """Return the error for a pool that has no room for an image."""
-    left = f", and {int(free) // 1024**2} MiB are left" if free.isdecimal() else ""
+    left = "" if free is None else f", and {free // 1024**2} MiB are left"
     return RemoteFailed(
         host,
         f"{host}: the pool {pool} is full: the image {image.name} has"

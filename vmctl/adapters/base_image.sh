@@ -98,8 +98,12 @@ while verb=$(hear); do
     case $verb in
     beat) ;;
     'url '*) fetch "${verb#url }"; say fetched ;;
-    # What libvirt says of a pool is as old as its last refresh.
-    free) say "free $(df -B1 --output=avail "$path" | tail -n 1 | tr -d ' ')" ;;
+    # What libvirt says of a pool is as old as its last refresh; of a volume it is of now.
+    room)
+        held=$(v vol-dumpxml --pool="$pool" --vol="$name" |
+            sed -n "s:.*<allocation unit='bytes'>\([0-9]*\)<.*:\1:p")
+        say "room $(df -B1 --output=avail "$path" | tail -n 1 | tr -d ' ') $held"
+        ;;
     verify) verify ;;
     publish)
         if said=$(v vol-create-as --pool="$pool" --name="$name.ok" --capacity=0 --allocation=0 \

@@ -140,8 +140,25 @@ class HostPool:
             self._delete(handle, volume.name)
         path = self.ensure(place, wanted)
         if content:
-            streams.upload(self._link, self._existing(volume.name), volume.name, content)
+            handle = self._existing(volume.name)
+            streams.upload(self._link, handle, volume.name, content)
+            self._judge_landed(handle, volume.name, content)
         return path
+
+    def _judge_landed(self, handle: libvirt.virStorageVol, name: str, content: bytes) -> None:
+        """See that all is there: libvirt may say of a full pool that all was written."""
+        found = self._described(handle, name)
+        if found is None or found.allocation >= len(content):
+            return
+        # Some filesystems need less room than they are given bytes: what is there tells.
+        if self.read(name, length=len(content)) != content:
+            raise self._failed(
+                f"pool {self.name} is full: of the {len(content)} bytes of volume {name} it took"
+                f" {found.allocation}",
+                hint=f"vmctl image cache prune --host {self._host} makes room, if images lie there"
+                " unused",
+                reason="pool-full",
+            )
 
     def read(self, name: str, *, offset: int = 0, length: int = 0) -> bytes:
         """Read a volume; length 0 is to its end."""
