@@ -34,6 +34,16 @@ def ground(
         yield made
 
 
+@pytest.fixture(scope="package")
+def guest(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The uuid of a machine whose guest is up and has an agent; it boots once for all tests."""
+    made = ground.guest(tmp_path_factory.mktemp("guest"))
+    if made is None:
+        pytest.skip("a guest costs seconds, and on one real host it proves enough")
+    with made as name:
+        yield name
+
+
 @pytest.fixture
 def server(ground: Ground) -> Iterator[str]:
     """The uuid of a server that is to be; what a test made of it is gone afterwards.

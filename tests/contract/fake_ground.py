@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.contract.ground import domain_xml
 from tests.support.fake_host import FakeFleet
 from vmctl.ports import Hypervisor
 
@@ -43,6 +47,17 @@ class FakeGround:
         with self.fleet.state(self.name) as state:
             xml: str | None = state["filters"].get(name)
         return xml
+
+    @contextmanager
+    def guest(self, folder: Path) -> Iterator[str]:
+        del folder
+        name = str(uuid.uuid4())
+        self.hypervisor.ensure_defined(name, domain_xml(name, "guest", agent=True))
+        self.hypervisor.ensure_running(name)
+        with self.fleet.state(self.name) as state:
+            state["machines"][name]["agent"] = "answers"
+        yield name
+        self.hypervisor.ensure_undefined(name)
 
 
 def fake_ground(folder: Path) -> FakeGround:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from vmctl.ports import Hypervisor
@@ -9,6 +11,8 @@ from vmctl.ports import Hypervisor
 RECORD = (
     '<v:server xmlns:v="urn:vmctl:server:1" number="{number}">{{"name": "a &lt; b"}}</v:server>'
 )
+
+_AGENT = "<target type='virtio' name='org.qemu.guest_agent.0'/>"
 
 
 class Ground(Protocol):
@@ -57,10 +61,19 @@ class Ground(Protocol):
     def filter(self, name: str) -> str | None:
         """The XML of a network filter."""
 
+    def guest(self, folder: Path) -> AbstractContextManager[str] | None:
+        """The uuid of a machine whose guest is up with an agent; None where another ground's does.
 
-def domain_xml(uuid: str, name: str, *, number: int = 1, record: bool = True) -> str:
+        Its programs are found by name, among them sh, cat and sleep.
+        """
+
+
+def domain_xml(
+    uuid: str, name: str, *, number: int = 1, record: bool = True, agent: bool = False
+) -> str:
     """A machine that starts at once and idles in its firmware, for it has no disk."""
     metadata = f"<metadata>{RECORD.format(number=number)}</metadata>" if record else ""
+    channel = f"<channel type='unix'>{_AGENT}</channel>" if agent else ""
     return f"""
 <domain type='qemu'>
   <name>{name}</name>
@@ -69,7 +82,7 @@ def domain_xml(uuid: str, name: str, *, number: int = 1, record: bool = True) ->
   <memory unit='MiB'>32</memory>
   <vcpu>1</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type></os>
-  <devices><memballoon model='none'/></devices>
+  <devices>{channel}<memballoon model='none'/></devices>
 </domain>"""
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import libvirt
 
+from tests.lab.guests import guest
+from tests.lab.outside import Lab
 from tests.lab.reach import Reach
 from vmctl.adapters.hypervisor import LibvirtHypervisors, Limits
 from vmctl.ports import Hypervisor
@@ -35,6 +38,7 @@ _PLAIN = "contract-plain"
 _PLAIN_POOL = (
     f"<pool type='mpath'><name>{_PLAIN}</name><target><path>/dev/mapper</path></target></pool>"
 )
+_WITH_GUEST = "kvm2"
 _STOPPED = "contract-stopped"
 _STOPPED_POOL = (
     f"<pool type='dir'><name>{_STOPPED}</name><target><path>/var/empty</path></target></pool>"
@@ -48,6 +52,7 @@ class LabGround:
     name: str
     hypervisor: Hypervisor
     on: libvirt.virConnect
+    lab: Lab
     pool: str = "default"
     plain_pool: str = _PLAIN
     stopped_pool: str = _STOPPED
@@ -81,6 +86,9 @@ class LabGround:
             return None
         return xml
 
+    def guest(self, folder: Path) -> contextlib.AbstractContextManager[str] | None:
+        return _guest(self.lab, self.name, folder) if self.name == _WITH_GUEST else None
+
 
 @contextlib.contextmanager
 def lab_ground(reach: Reach, name: str) -> Iterator[LabGround]:
@@ -93,4 +101,12 @@ def lab_ground(reach: Reach, name: str) -> Iterator[LabGround]:
         stack.callback(on.networkDefineXML(_BARE_NETWORK).undefine)
         stack.callback(on.storagePoolCreateXML(_PLAIN_POOL, 0).destroy)
         stack.callback(on.storagePoolDefineXML(_STOPPED_POOL, 0).undefine)
-        yield LabGround(name=name, hypervisor=hypervisor, on=on)
+        yield LabGround(name=name, hypervisor=hypervisor, on=on, lab=reach.lab)
+
+
+@contextlib.contextmanager
+def _guest(lab: Lab, host: str, folder: Path) -> Iterator[str]:
+    with guest(lab, host, folder) as made:
+        made.virsh("start", made.name)
+        made.wait_ready(folder)
+        yield made.virsh("domuuid", made.name).strip()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.fake_agent import FakeAgents
 from tests.support.fake_effects import (
     EFFECTS,
     FORMATS,
@@ -26,6 +27,7 @@ from tests.support.fake_effects import (
     macs_in,
     pool_of,
 )
+from vmctl.domain.agent import AGENT_LIMIT
 from vmctl.domain.build import Volume
 from vmctl.domain.host import Host
 from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
@@ -54,6 +56,9 @@ class FakeFleet:
     """Told before and after each effect, as `HOST CALL before` and `HOST CALL after`."""
     lose: Callable[[str], str] = lambda _: ""
     """Asked of each effect whether its answer is lost: `dead` kills the caller, too."""
+
+    def __post_init__(self) -> None:
+        self.agents = FakeAgents(self.folder / "agents")
 
     def add(self, name: str) -> Host:
         """Have a host of that name, with a guest and a volume that are none of ours."""
@@ -309,6 +314,19 @@ class FakeHypervisor:
                 if mac in macs
                 for address in addresses
             )
+
+    def agent(
+        self,
+        uuid: str,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout: float = AGENT_LIMIT,
+    ) -> object:
+        del timeout
+        with self._fleet.state(self._host) as state:
+            machine = state["machines"].get(uuid)
+            return self._fleet.agents.ask(self._host, uuid, machine, command, dict(arguments or {}))
 
 
 @contextmanager

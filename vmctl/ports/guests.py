@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from vmctl.domain.agent import AGENT_LIMIT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -112,6 +114,20 @@ class Hypervisor(Protocol):
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         """Say which addresses the domain was seen to have, by lease, agent and neighbour table."""
+
+    def agent(
+        self,
+        uuid: str,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout: float = AGENT_LIMIT,
+    ) -> object:
+        """Ask the agent in a machine's guest, and give what it returns; no network is needed.
+
+        Raises RemoteFailed: its reason is one of vmctl.domain.agent's, `refused` where the machine
+        does not run, or `absent`. The arguments, which may be secret, are in no error and no log.
+        """
 
 
 class Hypervisors(Protocol):

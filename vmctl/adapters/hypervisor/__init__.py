@@ -8,9 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.hypervisor import addresses as seen
-from vmctl.adapters.hypervisor import domains, networks, offers, power
+from vmctl.adapters.hypervisor import agent, domains, networks, offers, power
 from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
+from vmctl.domain.agent import AGENT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -196,6 +197,18 @@ class LibvirtHypervisor:
         """Say which addresses the domain was seen to have."""
         with self._link() as link:
             return seen.seen(link, self._shell, uuid, self._silent)
+
+    def agent(
+        self,
+        uuid: str,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout: float = AGENT_LIMIT,
+    ) -> object:
+        """Ask the agent in a machine's guest."""
+        with self._link() as link:
+            return agent.ask(link, uuid, command, arguments or {}, timeout=timeout)
 
     @contextlib.contextmanager
     def _link(self) -> Iterator[Link]:
