@@ -10,18 +10,33 @@ import pytest
 from tests.support.product import Product
 from tests.support.record import a_record
 from vmctl.bootstrap import App
+from vmctl.errors import HostUnreachable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from vmctl.adapters.guest_entry import GuestWay
     from vmctl.domain.host import Host
+    from vmctl.domain.sample import Depth, HostSample
+    from vmctl.ports import Prober
+
+
+class Nobody:
+    """Looks at hosts that do not answer."""
+
+    def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
+        del depth, before
+        raise HostUnreachable(host.name, f"{host.name} did not answer")
 
 
 class Entered(App):
     """Keeps which way was taken, and takes none."""
 
     ways: ClassVar[list[tuple[GuestWay, tuple[str, ...], str | None]]] = []
+
+    @property
+    def prober(self) -> Prober:
+        return Nobody()
 
     def enter_guest(self, way: GuestWay, command: tuple[str, ...], through: Host | None) -> int:
         self.ways.append((way, command, through.name if through else None))
@@ -61,7 +76,11 @@ def test_both_spellings_are_one_command(vmctl: Product) -> None:
 def test_there_is_no_one_to_answer_in_a_server_that_is_off(vmctl: Product) -> None:
     ran = vmctl.run("ssh", "db")
 
-    assert (ran.code, ran.err) == (1, "server db is SHUTOFF: there is no one to answer\n")
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        "kvm1 did not answer",
+        "server db is SHUTOFF: there is no one to answer",
+    ]
     assert Entered.ways == []
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ class FakeAgents:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._begun: dict[int, subprocess.Popen[bytes]] = {}
+        self._begun: dict[int, str] = {}
 
     def ask(
         self, host: str, uuid: str, machine: State | None, command: str, told: Arguments
@@ -70,35 +69,36 @@ class FakeAgents:
         name = os.urandom(8).hex()
         given = self._folder / f"{name}.in"
         given.write_bytes(base64.b64decode(told.get("input-data", "")))
-        ends = [
-            self._folder / f"{name}.{end}" if captured else Path(os.devnull)
-            for end in ("out", "err")
+        null = Path(os.devnull)
+        out, err = (self._folder / f"{name}.{end}" if captured else null for end in ("out", "err"))
+        made = os.O_WRONLY | os.O_CREAT
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, given, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, out, made, 0o600),
+            (os.POSIX_SPAWN_OPEN, 2, err, made, 0o600),
         ]
+        words = [told["path"], *told.get("arg", [])]
         try:
-            with given.open("rb") as source, ends[0].open("wb") as out, ends[1].open("wb") as err:
-                begun = subprocess.Popen(
-                    [told["path"], *told.get("arg", [])], stdin=source, stdout=out, stderr=err
-                )
+            number = os.posix_spawnp(words[0], words, os.environ, file_actions=files)
         except OSError as error:
-            why = f"Failed to execute child process “{told['path']}” ({error.strerror})"
+            why = f"Failed to execute child process “{words[0]}” ({error.strerror})"
             raise _Refused(f"Guest agent command failed, error was '{why}'") from None
-        (self._folder / f"{begun.pid}").write_text(name)
-        self._begun[begun.pid] = begun
-        return {"pid": begun.pid}
+        self._begun[number] = name
+        return {"pid": number}
 
     def _look(self, machine: State, told: Arguments) -> object:
         del machine
-        begun = self._begun.get(told["pid"])
-        if begun is None:
+        number = told["pid"]
+        if number not in self._begun:
             raise _Refused("Invalid parameter 'pid'")
-        code = begun.poll()
-        if code is None:
+        ended, status = os.waitpid(number, os.WNOHANG)
+        if not ended:
             return {"exited": False}
         # What has ended is told once, as the real one does.
-        del self._begun[told["pid"]]
+        name = self._begun.pop(number)
+        code = os.waitstatus_to_exitcode(status)
         found: dict[str, object] = {"exited": True}
         found |= {"signal": -code} if code < 0 else {"exitcode": code}
-        name = (self._folder / str(told["pid"])).read_text()
         for end in ("out", "err"):
             file = self._folder / f"{name}.{end}"
             if file.exists() and file.stat().st_size:

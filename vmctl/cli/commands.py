@@ -83,6 +83,7 @@ COMMANDS: Commands = {
     "server delete": Command("vmctl.cli.server_delete", "server_delete", "delete servers", names=("server",)),
     "server event list": Command("vmctl.cli.server_event", "server_event_list", "list what was done to a server", names=("server",)),
     "server event show": Command("vmctl.cli.server_event", "server_event_show", "show what was done, step by step", names=("server",)),
+    "server exec": Command("vmctl.cli.server_exec", "server_exec", "run a command in a server by its guest agent", names=("server",)),
     "server group create": Command("vmctl.cli.server_group", "server_group_create", "make a server group"),
     "server group delete": Command("vmctl.cli.server_group", "server_group_delete", "delete server groups", names=("group",)),
     "server group list": Command("vmctl.cli.server_group", "server_group_list", "list the server groups"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from vmctl.cli.text import neutral
 from vmctl.errors import VmctlError
 
 
@@ -35,6 +36,26 @@ def write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+    except OSError as error:
+        raise VmctlError(f"cannot write the output: {error.strerror}") from error
+
+
+def write_bytes(data: bytes, *, to_stderr: bool = False) -> None:
+    """Print what a command elsewhere wrote: as it is, or as a terminal may show it."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    if not data or (stream is None and to_stderr):
+        return
+    if stream is None:
+        raise VmctlError("cannot write the output: stdout is closed")
+    try:
+        if stream.isatty() or not hasattr(stream, "buffer"):
+            stream.write(neutral(data.decode(errors="replace")))
+        else:
+            stream.flush()
+            stream.buffer.write(data)
+        stream.flush()
     except BrokenPipeError:
         raise PipeClosed from None
     except OSError as error:

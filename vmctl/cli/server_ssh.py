@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
-from vmctl.cli.server_words import status_now, the_server
-from vmctl.errors import Conflict, HostError, NotFound
+from vmctl.cli.server_words import refuse_off, the_server
+from vmctl.errors import HostError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from vmctl.domain.host import Host
     from vmctl.domain.record import Server
 
-_ENTERED = (
-    *("ACTIVE", "UNKNOWN", "PASSWORD", "REBOOT", "HARD_REBOOT", "MIGRATING"),
-    *("RESCUE", "VERIFY_RESIZE"),
-)
 _LOGINS = ("os_admin_user", "default_user")
 """The properties of an image that name who is let in."""
 
@@ -72,9 +68,7 @@ def server_ssh(
 
     app = context.app
     found = the_server(context, server)
-    status = status_now(context, found)
-    if status not in _ENTERED:
-        raise Conflict(f"server {found.name} is {status}: there is no one to answer")
+    refuse_off(context, found)
     wanted = (network, None if v4 is v6 else v6)
     places = list(_places(context, found, *wanted))
     if not places:

@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from vmctl.cli.cells import Shown
+from vmctl.domain.server_line import STANDS, UNKNOWN
 from vmctl.errors import Conflict, NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from vmctl.cli.context import Context
+    from vmctl.domain.host import Host
     from vmctl.domain.record import Server
     from vmctl.domain.server_line import ServerLine
 
@@ -72,6 +74,37 @@ def status_now(context: Context, server: Server) -> str:
 
     hosts = {server.host: word_of(context.app.store.host(server.host))} if server.host else {}
     return status_of(line_of(server), hosts)
+
+
+_RUNS = (
+    *("ACTIVE", UNKNOWN, "PASSWORD", "REBOOT", "HARD_REBOOT", "MIGRATING"),
+    *("RESCUE", "VERIFY_RESIZE"),
+)
+"""The statuses in which there is somebody to answer, as far as anybody knows."""
+
+
+def refuse_off(context: Context, server: Server) -> None:
+    """Raise Conflict for a server in which nobody can answer: on its host, not only on record."""
+    status = status_now(context, server)
+    if status not in _RUNS and server.state.value in STANDS:
+        from vmctl.cli.server_refresh import look_at
+
+        look_at(context, server)
+        now = status_now(context, context.app.store.server(server.id))
+        # A host that does not answer proves nothing: the record stands.
+        status = status if now == UNKNOWN else now
+    if status not in _RUNS:
+        raise Conflict(f"server {server.name} is {status}: there is no one to answer")
+
+
+def host_of(context: Context, server: Server) -> Host:
+    """Give the host that a server is on; Conflict where it has none yet, or none any more."""
+    if server.host is None:
+        raise Conflict(
+            f"server {server.name} is on no host",
+            hint=f"vmctl server event list {server.name}",
+        )
+    return context.app.inventory.host(server.host)
 
 
 def zones_of_hosts(context: Context) -> Mapping[str, str]:

@@ -11,8 +11,8 @@ import libvirt_qemu
 
 from vmctl.adapters.hypervisor import domains
 from vmctl.adapters.hypervisor.link import ABSENT, code_of
-from vmctl.domain.agent import AGENT_REFUSED, AGENT_SILENT, NO_AGENT
-from vmctl.errors import RemoteFailed, RemoteTimedOut
+from vmctl.domain.agent import AGENT_REFUSED, AGENT_SILENT, NO_AGENT, TOO_MUCH
+from vmctl.errors import HostError, RemoteFailed, RemoteTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vmctl.adapters.hypervisor.link import Link
 
 _NOT_CONNECTED = "is not connected"
+_GIVEN_UP = "not available due to an error"
+_TOO_LONG = ("Unable to encode message payload", "No complete agent response found")
 _SAYS = "unable to execute QEMU agent command '{}': "
 
 
@@ -40,14 +42,20 @@ def ask(
             # libvirt says a word to the agent first, and waits for that, too.
             limit=seconds + link.limits.ask,
         )
-    except RemoteFailed as error:
+    except HostError as error:
         raise _told(link.host.name, uuid, command, error) from error.__cause__
     found: object = json.loads(answer).get("return")
     return found
 
 
-def _told(host: str, uuid: str, command: str, error: RemoteFailed) -> RemoteFailed:
+def _told(host: str, uuid: str, command: str, error: HostError) -> HostError:
     """Say in our words why an agent was asked in vain."""
+    if any(words in error.message for words in _TOO_LONG):
+        return RemoteFailed(
+            host,
+            f"{host}: what the agent in machine {uuid} said to {command} is too long to get here",
+            reason=TOO_MUCH,
+        )
     code = code_of(error)
     if code == libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED:
         return RemoteFailed(
@@ -61,6 +69,13 @@ def _told(host: str, uuid: str, command: str, error: RemoteFailed) -> RemoteFail
             host,
             f"{host}: no agent runs in machine {uuid}",
             hint="install qemu-guest-agent in the guest and start it; one that boots has none yet",
+            reason=NO_AGENT,
+        )
+    if code == libvirt.VIR_ERR_AGENT_UNRESPONSIVE and _GIVEN_UP in error.message:
+        return RemoteFailed(
+            host,
+            f"{host}: libvirt has given up the agent in machine {uuid}",
+            hint="restart qemu-guest-agent in the guest: that makes it try anew",
             reason=NO_AGENT,
         )
     if code == libvirt.VIR_ERR_AGENT_UNRESPONSIVE:

@@ -11,7 +11,14 @@ import libvirt
 
 from vmctl.adapters.libvirt_errors import libvirt_errors
 from vmctl.adapters.limited import Late, limited
-from vmctl.errors import Conflict, HostUnreachable, NotFound, RemoteFailed, RemoteTimedOut
+from vmctl.errors import (
+    Conflict,
+    HostError,
+    HostUnreachable,
+    NotFound,
+    RemoteFailed,
+    RemoteTimedOut,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +156,7 @@ _PASSING = (
 """What libvirt says where a volume or its pool is at work, and will be free again."""
 
 
-def code_of(error: RemoteFailed) -> int:
+def code_of(error: HostError) -> int:
     """Return libvirt's own code of what failed; -1 where it was not libvirt."""
     cause = error.__cause__
     return (cause.get_error_code() or -1) if isinstance(cause, libvirt.libvirtError) else -1

@@ -1,0 +1,80 @@
+"""The product's own command line over a stage: a real database, and hosts that are folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+from tests.support.fake_host import FakeFleet
+from tests.support.fake_parts import FakeProber
+from tests.support.product import Product
+from tests.support.servers import ID
+from tests.support.stage import Stage
+from vmctl.bootstrap import App
+from vmctl.domain.host import Host
+from vmctl.ports import Hypervisors, Neighbours, Prober
+from vmctl.sagas.work import World
+from vmctl.services.recovery import Recovery
+
+CHANNEL = (
+    "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices>"
+)
+NETWORKS = """
+networks:
+  nat: {source: {network: default}, cidrs: [10.0.0.0/16]}
+  lan: {source: {bridge: br-lan}, cidrs: [10.1.0.0/16]}
+"""
+
+
+class FakeNeighbours:
+    """Says of every address that it was told of that an sshd answers there."""
+
+    greeted: ClassVar[set[str]] = set()
+
+    def who_answers(
+        self, host: Host, bridge: str, addresses: tuple[str, ...]
+    ) -> Mapping[str, bool | None]:
+        del host, bridge
+        return {one: one in self.greeted for one in addresses}
+
+    def ssh_answers(self, host: Host, address: str, *, bridged: bool) -> bool:
+        del host, bridged
+        return address in self.greeted
+
+
+def on_fakes(stage: Stage) -> Product:
+    """A command line whose hosts are the stage's."""
+    (stage.folder / "inventory.yaml").write_text(
+        "hosts:\n" + "".join(f"  {name}: {{address: {name}}}\n" for name in stage.hosts) + NETWORKS
+    )
+
+    class FakeApp(App):
+        @property
+        def hypervisors(self) -> Hypervisors:
+            return stage.fleet
+
+        @property
+        def prober(self) -> Prober:
+            return FakeProber(stage.fleet)
+
+        @property
+        def neighbours(self) -> Neighbours:
+            return FakeNeighbours()
+
+        @property
+        def world(self) -> World:
+            return replace(stage.world, store=self.store)
+
+        def recovery(self, tell: Callable[[str], None] = lambda _: None) -> Recovery:
+            return replace(stage.recovery, tell=tell)
+
+    return Product(stage.folder, FakeApp)
+
+
+def have_agent(fleet: FakeFleet, host: str, how: str = "answers", uuid: str = ID) -> None:
+    """Have an agent in the guest of a server; `how` may be silent, or empty for none."""
+    with fleet.state(host) as state:
+        machine = state["machines"][uuid]
+        machine["xml"] = machine["xml"].replace("</devices>", CHANNEL)
+        machine["agent"] = how
