@@ -54,3 +54,16 @@ def test_what_is_too_long_for_an_agent_is_told_and_harms_nobody(vmctl: Vmctl) ->
     assert "said to guest-exec-status is too long to get here" in ended.err
     assert "at most some 2 MiB" in ended.err
     assert vmctl("server", "exec", "near", "--", "true").code == 0
+
+
+def test_servers_are_waited_for_whatever_happens_inside_of_them(vmctl: Vmctl) -> None:
+    assert vmctl("server", "wait", "far", "near", "--for", "ip", "--timeout", "20").code == 0
+    vmctl("server", "exec", "near", "--", "poweroff")
+
+    off = vmctl("server", "wait", "near", "--for", "status=SHUTOFF", "--timeout", "30")
+    vain = vmctl("server", "wait", "near", "far", "--timeout", "3")
+    vmctl.ok("server", "start", "near")
+    back = vmctl("server", "wait", "near", "--for", "ssh", "--timeout", "60")
+
+    assert (off.code, vain.code, back.code) == (0, 12, 0)
+    assert "server near: no ACTIVE within 3 s: it is SHUTOFF" in vain.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar
@@ -43,11 +44,14 @@ class FakeNeighbours:
         return address in self.greeted
 
 
-def on_fakes(stage: Stage) -> Product:
-    """A command line whose hosts are the stage's."""
+def on_fakes(stage: Stage, meanwhile: Callable[[], object] = lambda: None) -> Product:
+    """A command line whose hosts are the stage's; what is done meanwhile is done as it waits."""
     (stage.folder / "inventory.yaml").write_text(
         "hosts:\n" + "".join(f"  {name}: {{address: {name}}}\n" for name in stage.hosts) + NETWORKS
     )
+
+    # The store goes by this machine's clock: what is seen on the hosts is to be later than that.
+    stage.fleet.sleep(max(time.time() - stage.fleet.now(), 0))
 
     class FakeApp(App):
         @property
@@ -64,7 +68,11 @@ def on_fakes(stage: Stage) -> Product:
 
         @property
         def world(self) -> World:
-            return replace(stage.world, store=self.store)
+            def sleep(seconds: float) -> None:
+                stage.fleet.sleep(seconds)
+                meanwhile()
+
+            return replace(stage.world, store=self.store, sleep=sleep)
 
         def recovery(self, tell: Callable[[str], None] = lambda _: None) -> Recovery:
             return replace(stage.recovery, tell=tell)

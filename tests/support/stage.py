@@ -100,16 +100,20 @@ def copy_stage(source: Path, target: Path) -> Path:
     return shutil.copytree(source, target)
 
 
-def a_build(number: int, host: str, spec: ServerSpec = SPEC) -> Build:
-    """Plan an attempt with a card on the host's own network and one on a bridge."""
+def a_build(number: int, host: str, spec: ServerSpec = SPEC, *, place: int = 0) -> Build:
+    """Plan an attempt with a card on the host's own network and one on a bridge.
+
+    Attempts at another place have other cards and addresses.
+    """
+    place = place or number
     cards = tuple(
         Card(
             network=network,
             kind=kind,
             source=source,
             scope=f"nat@{host}" if kind == "network" else network,
-            mac=f"52:54:00:00:{number:02x}:{position:02x}",
-            addresses=(f"10.{position}.{number}.7",),
+            mac=f"52:54:00:00:{place:02x}:{position:02x}",
+            addresses=(f"10.{position}.{place}.7",),
             addressing="static",
             filter=filter_name(spec.id, position),
             groups=("default",),
@@ -163,6 +167,7 @@ def create(
     only: str = "kvm1",
     keep: bool = False,
     spec: ServerSpec = SPEC,
+    place: int = 0,
 ) -> None:
     """Create the server on the first host that will have it; `saga` is that of the host `only`."""
     world, alternates = stage.world, list(stage.hosts.values())
@@ -174,9 +179,9 @@ def create(
         params=create_params(NETWORKS, GROUPS),
     )
     server = NewServer(id=spec.id, name=spec.name, spec=to_plain(spec))
-    with world.leases.hold(CREATION) as lease:
+    with world.leases.hold(f"{CREATION}-{place}" if place else CREATION) as lease:
         host = alternates.pop(0)
-        build = a_build(1, host.name, spec)
+        build = a_build(1, host.name, spec, place=place)
         token = stage.store.admit(lease, new, server, wanted(build), anything_fits)
         work = Work(
             world=world,

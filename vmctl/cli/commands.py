@@ -98,6 +98,7 @@ COMMANDS: Commands = {
     "server stop": Command("vmctl.cli.server_power", "server_stop", "stop servers", names=("server",)),
     "server suspend": Command("vmctl.cli.server_power", "server_suspend", "save servers' memory and power them off", names=("server",)),
     "server unpause": Command("vmctl.cli.server_power", "server_unpause", "have paused servers go on", names=("server",)),
+    "server wait": Command("vmctl.cli.server_wait", "server_wait", "wait until servers are as far as wanted", names=("server",)),
     "ssh": Command("vmctl.cli.server_ssh", "server_ssh", "enter a server, or run a command there", names=("server",)),
     "subnet list": Command("vmctl.cli.network", "subnet_list", "list the subnets of the networks"),
     "version": Command("vmctl.cli.help", "version", "print the version", plain=True),

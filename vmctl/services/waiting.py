@@ -56,7 +56,6 @@ def wait_for(waiting: Waiting, what: str, seconds: float) -> tuple[SeenAddress, 
     clock, until = waiting.world.clock, waiting.world.clock() + seconds
     waiting.tell(f"waiting for {what}")
     last = "nothing was seen of it"
-    seen: tuple[SeenAddress, ...] = ()
     while True:
         try:
             waiting.check()
@@ -67,12 +66,11 @@ def wait_for(waiting: Waiting, what: str, seconds: float) -> tuple[SeenAddress, 
                 hint="it runs and is kept",
             ) from None
         try:
-            seen = _addresses(waiting)
-            reached, last = _reached(waiting, what, seen)
+            found, last = look_for(waiting, what)
         except HostError as error:
-            reached, last = False, error.message
-        if reached:
-            return seen
+            found, last = None, error.message
+        if found is not None:
+            return found
         if clock() >= until:
             raise TimedOut(
                 f"server {waiting.build.name} on {waiting.host.name}: no {what} within"
@@ -81,6 +79,13 @@ def wait_for(waiting: Waiting, what: str, seconds: float) -> tuple[SeenAddress, 
                 " far it came",
             )
         waiting.world.sleep(min(_PAUSE, max(until - clock(), 0)))
+
+
+def look_for(waiting: Waiting, what: str) -> tuple[tuple[SeenAddress, ...] | None, str]:
+    """Look once whether the server is so far: its addresses if it is, else None and what lacks."""
+    seen = _addresses(waiting)
+    reached, last = _reached(waiting, what, seen)
+    return (seen if reached else None), last
 
 
 def _addresses(waiting: Waiting) -> tuple[SeenAddress, ...]:

@@ -1,0 +1,108 @@
+"""``vmctl server wait``: until servers are as far as someone wants them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vmctl.cli.command import action
+from vmctl.cli.several import CHOOSING, Job, choose, with_options
+from vmctl.errors import Interrupted, TimedOut, UsageError, VmctlError
+
+if TYPE_CHECKING:
+    from vmctl.cli.context import Context
+    from vmctl.services.awaiting import Goal
+
+_GUEST = ("ip", "ssh", "cloud-init")
+_FOR = "active, ip, ssh, cloud-init, status=STATUS or deleted"
+
+
+@action
+@with_options(CHOOSING)
+@click.option("--host", "hosts", metavar="HOST", multiple=True, help="those on this host too")
+@click.option("--for", "what", metavar="WHAT", default="active", help=f"{_FOR} (active)")
+@click.option(
+    "--timeout",
+    metavar="S",
+    type=click.FloatRange(min=0),
+    default=600,
+    help="at most so many seconds (600)",
+)
+def server_wait(
+    context: Context,
+    *,
+    servers: tuple[str, ...],
+    tags: tuple[str, ...],
+    hosts: tuple[str, ...],
+    what: str,
+    timeout: float,
+) -> None:
+    """Wait for servers, side by side; quiet when all are so far, 12 where one is not in time.
+
+    Their hosts are asked each second. One that is in ERROR fails at once, unless that is what is
+    waited for. ^C ends the wait and nothing else.
+    """
+    from vmctl.cli.interrupts import interruptible
+    from vmctl.cli.progress import progress_of
+    from vmctl.services.awaiting import DELETED, Vigil, Watch
+    from vmctl.services.fanout import Failed, fanout
+
+    goal = _goal(what)
+    app = context.app
+    gone = goal.word == DELETED
+    chosen = choose(context, servers, verb="find", tags=tags, hosts=hosts, ignore_missing=gone)
+    failures: list[Exception] = list(chosen.errors)
+    names = tuple(one.name for one in chosen.servers)
+    with interruptible("waiting no longer") as check, progress_of(context, names) as progress:
+        watch = Watch(
+            world=app.world,
+            neighbours=app.neighbours,
+            hosts=app.inventory.hosts,
+            check=check,
+            tell=progress.step,
+        )
+        vigil = Vigil(watch, [one.id for one in chosen.servers], goal, timeout)
+        jobs = [Job(one.id, one) for one in chosen.servers]
+        ended = fanout(lambda job: vigil.wait(job.server), jobs, len(jobs))
+    failures += [one.error for one in ended.values() if isinstance(one, Failed)]
+    _conclude(context, failures, chosen.asked, what)
+
+
+def _goal(what: str) -> Goal:
+    """Read what is waited for."""
+    from vmctl.services.awaiting import DELETED, Goal
+    from vmctl.services.finding import STATUSES
+
+    word, equals, status = what.partition("=")
+    if what == "active":
+        return Goal(word="ACTIVE", status="ACTIVE")
+    if what in (*_GUEST, DELETED):
+        return Goal(word=what)
+    if word == "status" and equals:
+        status = status.upper()
+        if status == "DELETED":
+            return Goal(word=DELETED)
+        if status in STATUSES:
+            return Goal(word=status, status=status)
+        raise UsageError(f"--for: {status} is no status", hint=f"one of {', '.join(STATUSES)}")
+    raise UsageError(f"--for: {what!r} is nothing to wait for", hint=_FOR)
+
+
+def _conclude(context: Context, failures: list[Exception], asked: int, what: str) -> None:
+    """Raise the only failure there is, or say each and raise what is true of all."""
+    if not failures:
+        return
+    bug = next((one for one in failures if not isinstance(one, VmctlError)), None)
+    if bug is not None:
+        raise bug
+    if asked == 1:
+        raise failures[0]
+    for failure in failures:
+        context.say(str(failure))
+    verdict = f"{len(failures)} of {asked} servers: no {what}."
+    if any(isinstance(one, Interrupted) for one in failures):
+        raise Interrupted(verdict)
+    if all(isinstance(one, TimedOut) for one in failures):
+        raise TimedOut(verdict)
+    raise VmctlError(verdict)
