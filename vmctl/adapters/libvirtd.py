@@ -35,7 +35,11 @@ OPEN_LIMIT = 10.0
 AT_ONCE = 4
 """Connections to one host that are lent at a time; sshd lets in ten strangers at once."""
 ASK_LIMIT = 5.0
-_ALIVE_EACH, _ALIVE_TIMES = 5, 3
+_ALIVE_EACH, _ALIVE_TIMES = 5, 2
+"""Fewer pings in vain than its ssh's own: libvirt reads what a dead ssh has said to the end, and a
+jump host's may hold that open for as long as it likes.
+"""
+
 _TIMED_OUT = 124
 
 _RIGHTS = "let the login join the group libvirt there, or say `become: sudo` in the inventory"

@@ -12,7 +12,7 @@ import pytest
 
 from vmctl.adapters.hostkeys import Key
 from vmctl.adapters.libvirt_wrapper import scripts, uri, write
-from vmctl.adapters.libvirtd import LibvirtConnections
+from vmctl.adapters.libvirtd import _ALIVE_EACH, _ALIVE_TIMES, LibvirtConnections
 from vmctl.adapters.shells import HostShells
 from vmctl.adapters.ssh_config import Hop, Route
 from vmctl.domain.host import Host
@@ -79,6 +79,13 @@ def test_what_a_uri_cannot_carry_is_said(folder: str, tmp_path: Path) -> None:
     assert said["HostKeyAlias"] == "seven"
     assert said["BatchMode"] == "yes"
     assert said["ControlPath"] == "none"
+
+
+def test_libvirt_gives_a_host_up_before_its_ssh_does(folder: str, tmp_path: Path) -> None:
+    said = options(words_of(made(folder, hop()), tmp_path, SSH))
+
+    sshs = int(said["ServerAliveInterval"]) * (int(said["ServerAliveCountMax"]) + 1)
+    assert sshs > _ALIVE_EACH * (_ALIVE_TIMES + 1)
 
 
 def test_a_pinned_key_is_the_only_one_that_counts(folder: str, tmp_path: Path) -> None:
