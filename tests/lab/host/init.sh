@@ -27,6 +27,7 @@ chmod 700 /root
 install -d -o ops -g ops /home/ops
 install -d -o admin -g admin /home/admin
 mkdir -p /run/sshd
+mkdir -m 1777 /run/lock # libvirt keeps there who has a console
 if [ -c /dev/kvm ]; then
     # As distributions have it; where QEMU's own user may not open it, libvirt would probe QEMU anew at every call.
     mknod -m 660 /run/kvm c 10 232
