@@ -233,6 +233,8 @@ def machine_of(uuid: str, machine: State) -> Machine:
 
 
 def power_of(machine: State) -> Power:
+    if machine.get("crashed"):
+        return Power.CRASHED
     if not machine["on"]:
         return Power.SHUTDOWN
     return Power.PAUSED if machine.get("paused") else Power.RUNNING

@@ -62,12 +62,14 @@ class FakeProber:
         del depth, before
         with self.fleet.state(host.name) as state:
             guests = tuple(guest_of(uuid, each) for uuid, each in state["machines"].items())
+            boot = state.get("boot")
         now = self.fleet.now()
         pool = FoundPool(name="default", active=True, capacity=102_400, available=102_400)
         return HostSample(
             taken_at=now,
             facts_at=now,
             depth="full",
+            boot_id=boot,
             arch="x86_64",
             virt_types=("kvm",),
             qemu_version="7.2.0",

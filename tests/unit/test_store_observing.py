@@ -68,7 +68,7 @@ def test_a_state_that_turned_is_said(store: SqlStore, leases: Leases, clock: Clo
         ]
     )
 
-    stopped = Turn(server=web, name="web", before=ServerState.ACTIVE, after=ServerState.STOPPED)
+    stopped = Turn(server=web, name="web", before="active", after="stopped", host="kvm1")
     assert turns == (stopped,)
     held = store.server("web")
     assert (held.state, held.power, held.updated) == (ServerState.STOPPED, Power.SHUTDOWN, at)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.record import Attempt, Server
 
-VERSION = 3
+VERSION = 4
 """The version of the tables that the statements here know."""
 
 _HOSTS = "SELECT * FROM hosts WHERE :name IS NULL OR name = :name ORDER BY name"

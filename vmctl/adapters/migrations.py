@@ -294,6 +294,17 @@ def _third(connection: Connection) -> None:
         connection.execute(new, {**key, **values, "port": port})
 
 
+_FOURTH = (
+    "ALTER TABLE servers ADD COLUMN also TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE servers ADD COLUMN lost TEXT",
+)
+
+
+def _fourth(connection: Connection) -> None:
+    for statement in _FOURTH:
+        connection.execute(text(statement))
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth)
 """Migration n leads to version n; the list only ever grows at its end."""

@@ -41,6 +41,7 @@ def server_of(row: Row, nics: Nics) -> Server:
         seen_at=row["seen_at"],
         boot=row["boot"],
         reservation=row["reservation"],
+        also=tuple(json.loads(row["also"])),
     )
 
 

@@ -102,6 +102,8 @@ servers = Table(
     _maybe_time("seen_at"),
     _maybe_words("boot"),  # of the host when power was last seen
     _maybe_text("reservation"),
+    _text("also"),  # other hosts that it was seen on
+    _maybe_text("lost"),  # what its state was before it was seen nowhere; NULL: it was not
 )
 attempts = Table(
     "attempts",

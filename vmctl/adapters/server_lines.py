@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SERVERS = """
     SELECT id, name, project, host, attempt, state, task, power, {spec}, created, updated,
-        launched, deleted, locked, seen_at, boot, reservation, seen
+        launched, deleted, locked, seen_at, boot, reservation, seen, also
     FROM servers WHERE deleted IS NULL OR :deleted ORDER BY name, created, id"""
 _WHOLE = _SERVERS.format(spec="spec, NULL, NULL")
 # To read all of every spec would cost as much as all else together.
@@ -47,14 +47,17 @@ def lines(db: sqlite3.Connection, *, deleted: bool, whole: bool) -> list[ServerL
 
 
 def _line(row: tuple[Any, ...], cards: _Cards, *, whole: bool) -> ServerLine:
-    one, name, project, host, attempt, state, task, power, text, image_id, image, *rest, seen = row
+    one, name, project, host, attempt, state, task, power, *rest = row
+    text, image_id, image, *rest, seen, also = rest
     spec: dict[str, object]
     if whole:
         spec = json.loads(text)
     else:
         spec = {"flavor": {"name": text}, "image": {"id": image_id, "name": image}}
     networks = networks_of(cards.get((one, attempt), ()), _seen(seen) if seen != "[]" else ())
-    return ServerLine._make((one, name, project, host, state, task, power, spec, *rest, networks))
+    others = tuple(json.loads(also)) if also != "[]" else ()
+    plain = (one, name, project, host, state, task, power, spec, *rest, networks, others)
+    return ServerLine._make(plain)
 
 
 def host_words(db: sqlite3.Connection) -> dict[str, HostWord]:

@@ -39,6 +39,6 @@ def _look(context: Context, lines: Iterable[ServerLine], *, addresses: bool) -> 
     for failure in seen.failures.values():
         context.say(failure.message)
     for turn in seen.turns:
-        context.say(f"{turn.name} was {turn.before.value} on record, and is {turn.after.value}")
+        context.say(f"{turn.name} was {turn.before} on record, and is {turn.after}")
     for line in seen.missing:
         context.say(f"{line.name} is not on {line.host}: its domain is gone")

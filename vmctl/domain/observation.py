@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vmctl.domain.record import Power, ServerState
 
@@ -13,25 +13,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One look at a server on its host; addresses are None where nobody asked for them."""
+    """One look at a server on its host; None is what nobody asked for.
+
+    Without a power its host did not say anything, and only what others said is told.
+    """
 
     server: str
     host: str
     at: float
-    power: Power
+    power: Power | None = None
     saved: bool | None = None  # whether its memory was saved on its host
     boot: str | None = None
     seen: tuple[SeenAddress, ...] | None = None
+    also: tuple[str, ...] | None = None  # other hosts that it stands on
+    lost: str | None = None  # how it is known that it stands nowhere any more
+
+
+Aspect = Literal["state", "host", "name", "also on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A server whose state on record turned out to be another one."""
+    """Something of a server that turned out to be another than was on record."""
 
     server: str
     name: str
-    before: ServerState
-    after: ServerState
+    before: str
+    after: str
+    what: Aspect = "state"
+    host: str | None = None  # where it was seen
+    why: str | None = None
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What an event tells of it."""
+        why = {} if self.why is None else {"fault": self.why}
+        return {"what": self.what, "before": self.before, "after": self.after, **why}
 
 
 _BY_POWER = {

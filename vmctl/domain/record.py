@@ -135,6 +135,7 @@ class Server:
     seen_at: float | None = None
     boot: str | None = None  # of its host when its power was last seen
     reservation: str | None = None  # what all servers of one create have in common
+    also: tuple[str, ...] = ()  # other hosts that a domain with its id was seen on
 
     @property
     def holds_name(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmctl.domain.record import ServerState, shown_status
+from vmctl.domain.record import Power, ServerState, shown_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +44,9 @@ class ServerLine(NamedTuple):
     reservation: str | None
     networks: Mapping[str, list[str]]
     """The addresses on each network: those that are held, else those that were seen."""
+
+    also: tuple[str, ...] = ()
+    """Other hosts that it was seen on."""
 
 
 class HostWord(NamedTuple):
@@ -102,6 +105,7 @@ def line_of(server: Server) -> ServerLine:
             ((nic.network, nic.mac, list(nic.addresses)) for nic in server.nics),
             [(one.mac, one.address) for one in server.seen],
         ),
+        also=server.also,
     )
 
 
@@ -141,9 +145,11 @@ def status_of(line: ServerLine, hosts: Mapping[str, HostWord]) -> str:
 
 
 def is_doubtful(line: ServerLine, hosts: Mapping[str, HostWord]) -> bool:
-    """Whether its host is down, or has booted since the server was last seen."""
+    """Whether its host is down, has booted since, or did not have it and others did not say."""
     if line.host is None or line.state not in STANDS:
         return False
+    if line.power == Power.NOSTATE:
+        return True
     host = hosts.get(line.host)
     if host is None:
         return False

@@ -174,10 +174,28 @@ class Store(Protocol):
 
     # What was found on hosts
 
-    def observe(self, observations: Iterable[Observation]) -> tuple[Turn, ...]:
-        """Keep what was seen of servers that no operation is at, and say which states turned.
+    def observe(
+        self, observations: Iterable[Observation], *, event: Event | None = None
+    ) -> tuple[Turn, ...]:
+        """Keep what was seen of servers that no operation is at, and say what turned.
 
-        All in one transaction; what is older than the record changes nothing.
+        All in one transaction, with an event of each turn; what is older than the record changes
+        nothing. One that stands nowhere any more is in ERROR until it is seen again.
+        """
+
+    def move(self, server: Server, wanted: Wanted, *, event: Event) -> Turn | None:
+        """Have a server's attempt, claim, cards and addresses be on the host it was moved to.
+
+        None where an operation is at it, or it is not as it was read. Raises AddressTaken, and
+        then nothing was written.
+        """
+
+    def rename(
+        self, server: Server, name: str, plan: Mapping[str, object], *, event: Event
+    ) -> Turn | None:
+        """Have a server be called what its domain is called, its plan being what says that.
+
+        None where nothing but the plan is new, or as for `move`. Raises NameTaken.
         """
 
     def import_server(self, found: FoundServer, *, event: Event | None = None) -> bool:

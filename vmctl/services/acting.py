@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmctl.domain.deed import forbidden, way_out
-from vmctl.domain.observation import Observation
 from vmctl.domain.operation import Event, Mark, NewOperation
-from vmctl.domain.record import AttemptState, Power
+from vmctl.domain.record import AttemptState
 from vmctl.domain.spec import Secrets
 from vmctl.errors import Conflict, NotFound
+from vmctl.services.believing import now
 from vmctl.services.doing import do, refuse_locked
 from vmctl.services.kept import work_of
 
@@ -98,30 +98,11 @@ def act(recovery: Recovery, server: Server, errand: Errand) -> Server:
 def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:
     """Give the server as it is on its host now; raises what forbids the deed."""
     refuse_locked(server)
-    if server.deleted is None and server.launched is not None:
-        server = believed(recovery, server)
+    server = now(recovery, server)
     why = forbidden(deed, server)
     if why is not None:
         raise Conflict(why, hint=way_out(deed, server))
     return server
-
-
-def believed(recovery: Recovery, server: Server) -> Server:
-    """Look at the server on its host, have that on record, and give it; HostError if nobody can."""
-    world = recovery.world
-    attempt, host = standing(recovery, server)
-    at = world.clock()
-    machine = world.hypervisors.on(host).machine(server.id)
-    seen = Observation(
-        server=server.id,
-        host=attempt.host,
-        at=at,
-        power=Power.NOSTATE if machine is None else machine.power,
-        saved=machine is not None and machine.managed_save,
-        boot=world.store.host(host.name).boot,
-    )
-    world.store.observe([seen])
-    return world.store.server(server.id)
 
 
 def standing(recovery: Recovery, server: Server) -> tuple[Attempt, Host]:

@@ -19,7 +19,8 @@ from vmctl.errors import Conflict, HostUnreachable, Locked, RemoteFailed
 from vmctl.sagas import power
 from vmctl.sagas.saga import Saga
 from vmctl.sagas.work import Work
-from vmctl.services.acting import Errand, act, believed
+from vmctl.services.acting import Errand, act
+from vmctl.services.believing import now
 
 DEEDS: dict[str, tuple[Deed, Saga[Work]]] = {
     "start": (deeds.START, power.START),
@@ -125,7 +126,7 @@ def test_what_was_believed_is_looked_at_before_anything_is_done(stage: Stage) ->
 def test_a_memory_that_was_saved_by_hand_is_a_suspended_server(stage: Stage) -> None:
     stage.fleet.on(stage.hosts["kvm1"]).ensure_saved(SPEC.id)
 
-    assert believed(stage.recovery, stage.sql.server(SPEC.id)).state is ServerState.SUSPENDED
+    assert now(stage.recovery, stage.sql.server(SPEC.id)).state is ServerState.SUSPENDED
     do(stage, "resume")
     assert status(stage) == "ACTIVE"
 

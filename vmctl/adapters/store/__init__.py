@@ -13,6 +13,7 @@ from vmctl.adapters.store import (
     copies,
     engine,
     events,
+    following,
     hosts,
     kept,
     observing,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Judge,
         NewServer,
         Nic,
+        Server,
         ServerState,
         Wanted,
     )
@@ -228,10 +230,24 @@ class SqlStore(Readings):
 
     # What was found on hosts
 
-    def observe(self, observations: Iterable[Observation]) -> tuple[Turn, ...]:
-        """Keep what was seen of servers that no operation is at, and say which states turned."""
+    def observe(
+        self, observations: Iterable[Observation], *, event: Event | None = None
+    ) -> tuple[Turn, ...]:
+        """Keep what was seen of servers that no operation is at, and say what turned."""
         with self.writing() as tx:
-            return observing.observe(tx, observations)
+            return observing.observe(tx, observations, event)
+
+    def move(self, server: Server, wanted: Wanted, *, event: Event) -> Turn | None:
+        """Have a server that was moved by hand be on its new host, with all that it holds."""
+        with self.writing() as tx:
+            return following.move(tx, server, wanted, event)
+
+    def rename(
+        self, server: Server, name: str, plan: Mapping[str, object], *, event: Event
+    ) -> Turn | None:
+        """Have a server be called what its domain is called; NameTaken if another one is."""
+        with self.writing() as tx:
+            return following.rename(tx, server, name, plan, event)
 
     def import_server(self, found: FoundServer, *, event: Event | None = None) -> bool:
         """Bring a server that stands on a host back on record; False if it is there as found."""

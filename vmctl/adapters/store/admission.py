@@ -217,6 +217,7 @@ def _insert(tx: Tx, server: NewServer, **values: object) -> None:
             updated=tx.now,
             protected=False,
             seen="[]",
+            also="[]",
             **values,
         )
     )

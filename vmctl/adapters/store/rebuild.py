@@ -134,6 +134,7 @@ def _write(tx: Tx, found: FoundServer) -> None:
             launched=None if found.state in _NEVER_RAN else created,
             protected=False,
             seen=seen_text(found.seen),
+            also="[]",
             seen_at=tx.now,
             boot=found.boot,
         )

@@ -18,6 +18,7 @@ from vmctl.adapters.rows import (
     the_one,
 )
 from vmctl.adapters.schema import addresses, attempts, claims, nics, servers
+from vmctl.domain.record import ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -96,6 +97,9 @@ def change(tx: Tx, server: str | None, change: Change) -> None:
         value = getattr(change, name)
         if value is not None:
             values[name] = value
+    if change.state not in (None, ServerState.ERROR):
+        # What a look made of it is over: this is what was done to it.
+        values["lost"] = None
     values.update(dict.fromkeys(change.clear))
     if change.spec is not None:
         values["spec"] = as_json(change.spec)
