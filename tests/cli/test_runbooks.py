@@ -118,6 +118,10 @@ server show -f shell --prefix vm_ -c id -c addresses vm1
 server show vm1 -f json -c OS-EXT-SRV-ATTR:host
 server event list vm1
 server event list --long vm1
+server lock --reason "no hands" vm1
+server unlock vm1 vm2
+server lock vm1
+server unlock vm1
 server delete --wait gone
 server group create --policy soft-anti-affinity racks
 server group list --long
@@ -169,7 +173,6 @@ REFUSED = {
     "server rebuild --image cirros vm1": "vmctl server create",
     "server set --state active vm1": "it comes later",
     "server unset --property role vm1": "it comes later",
-    "server lock vm1": "it comes later",
     "server add floating ip vm1 203.0.113.9": "it comes later",
     "server add volume vm1 data": "it comes later",
     "server image create --name snap vm1": "vmctl image create",

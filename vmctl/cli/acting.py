@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vmctl.cli.context import Context
+    from vmctl.cli.several import Chosen
     from vmctl.domain.deed import Deed
     from vmctl.domain.record import Server
     from vmctl.services.acting import Errand
 
-__all__ = ["ACTING", "act_on", "with_options"]
+__all__ = ["ACTING", "act_on", "meant", "with_options"]
 
 PER_HOST = 8
 """Servers of one host that are acted upon at a time."""
@@ -31,6 +32,15 @@ ACTING = (
     click.option("--reason", metavar="TEXT", help="why, for the events"),
 )  # fmt: skip
 """The options of every deed; what was said by them goes to `act_on` as it is."""
+
+
+def meant(context: Context, said: Mapping[str, object], verb: str) -> Chosen:
+    """Find the servers that a command's words mean."""
+    words, tags, hosts = (said.get(name, ()) for name in ("servers", "tags", "hosts"))
+    assert isinstance(words, tuple)  # noqa: S101 - click has made them
+    assert isinstance(tags, tuple)  # noqa: S101 - likewise
+    assert isinstance(hosts, tuple)  # noqa: S101 - likewise
+    return choose(context, words, verb=verb, tags=tags, hosts=hosts)
 
 
 def act_on(
@@ -47,11 +57,7 @@ def act_on(
     from vmctl.services.acting import act, admitted
     from vmctl.services.site import Slots
 
-    words, tags, hosts = (said[name] for name in ("servers", "tags", "hosts"))
-    assert isinstance(words, tuple)  # noqa: S101 - click has made them
-    assert isinstance(tags, tuple)  # noqa: S101 - likewise
-    assert isinstance(hosts, tuple)  # noqa: S101 - likewise
-    chosen = choose(context, words, verb=deed.name, tags=tags, hosts=hosts)
+    chosen = meant(context, said, deed.name)
     recovery = context.app.recovery(context.say)
     if said["dry_run"]:
         would: dict[str, str] = {}

@@ -8,12 +8,13 @@ import click
 
 from vmctl.cli.command import action
 from vmctl.cli.several import AT_ONCE, CHOOSING, Job, choose, conclude, with_options
-from vmctl.errors import HostError
+from vmctl.errors import HostError, Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vmctl.cli.context import Context
+    from vmctl.cli.several import Chosen
 
 _OPTIONS = (
     *CHOOSING,
@@ -21,7 +22,8 @@ _OPTIONS = (
     click.option("--graceful", is_flag=True, help="ask the guest to shut down first"),
     click.option("--timeout", metavar="S", type=click.FloatRange(min=0), default=60,
                  help="for --graceful, at most so many seconds (60)"),
-    click.option("--force", is_flag=True, help="accepted: a delete powers off at once anyway"),
+    click.option("--force", is_flag=True, help="even where it is protected, its host is no longer"
+                 " in the inventory, or what died at it cannot be undone"),
     click.option("--wait", is_flag=True, help="accepted: delete always waits until it is done"),
     click.option("--all-projects", is_flag=True, hidden=True),
     click.option("--ignore-missing", is_flag=True,
@@ -51,13 +53,14 @@ def server_delete(
     """Delete servers: power them off, and take all that was made for them off their hosts.
 
     Says nothing when done. What a host that does not answer keeps is owed to it: the server is
-    off the list, and `operation list` tells. - reads names from stdin, one a line.
+    off the list, and `operation list` tells. No force deletes a server that is locked. - reads
+    names from stdin, one a line.
     """
     from vmctl.cli.debts import pay
     from vmctl.cli.interrupts import interruptible
     from vmctl.services.fanout import Failed, Ok, fanout
 
-    del force, wait, all_projects
+    del wait, all_projects
     chosen = choose(
         context,
         servers,
@@ -67,9 +70,7 @@ def server_delete(
         ignore_missing=ignore_missing,
     )
     if dry_run:
-        for error in chosen.errors:
-            context.say(error.message)
-        return "".join(f"{one.name} ({one.id}) on {one.host}\n" for one in chosen.servers)
+        return _would_go(context, chosen, force=force)
     asked = chosen.asked
     jobs = [Job(one.id, one) for one in chosen.servers]
     failures: list[Exception] = list(chosen.errors)
@@ -77,7 +78,8 @@ def server_delete(
         context.say("no server is like that: nothing to delete")
     if jobs:
         with interruptible("ending what was begun, for there is no way back") as check:
-            act = _worker(context, reason, timeout if graceful else None, check)
+            patience = timeout if graceful else None
+            act = _worker(context, reason, patience, check, force=force)
             ended = fanout(act, jobs, AT_ONCE)
             failures += [one.error for one in ended.values() if isinstance(one, Failed)]
             silent = {one.value for one in ended.values() if isinstance(one, Ok) and one.value}
@@ -87,29 +89,51 @@ def server_delete(
     return None
 
 
+def _would_go(context: Context, chosen: Chosen, *, force: bool) -> str | None:
+    """Print the servers that would go; which of them may not is an error."""
+    from vmctl.services.delete import refuse_guarded
+
+    failures: list[Exception] = list(chosen.errors)
+    for server in chosen.servers:
+        try:
+            refuse_guarded(server, force=force)
+        except Locked as error:
+            failures.append(error)
+        else:
+            context.write(f"{server.name} ({server.id}) on {server.host}\n")
+    conclude(context, failures, chosen.asked, verb="delete", done="deleted")
+    return None
+
+
 def _hosts_of(failures: list[Exception]) -> set[str]:
     """Name the hosts that failed somebody just now."""
     return {one.host for one in failures if isinstance(one, HostError)}
 
 
 def _worker(
-    context: Context, reason: str | None, graceful: float | None, check: Callable[[], None]
+    context: Context,
+    reason: str | None,
+    graceful: float | None,
+    check: Callable[[], None],
+    *,
+    force: bool,
 ) -> Callable[[Job], str | None]:
     """Give what deletes one server, and names the host that keeps something of it."""
-    from vmctl.services.delete import delete_server, shut_down
+    from vmctl.services.delete import delete_server, refuse_guarded, shut_down
 
     app = context.app
     recovery = app.recovery()
 
     def work(job: Job) -> str | None:
         check()
+        refuse_guarded(job.server, force=force)
         if graceful is not None:
             shut_down(recovery, job.server, graceful, check=check)
-        ended = delete_server(recovery, job.server, reason=reason)
+        ended = delete_server(recovery, job.server, reason=reason, force=force)
         if ended.owed is not None:
             context.say(
-                f"{job.server.name} is off the list; {ended.owed} did not answer and is owed its"
-                " cleanup: vmctl operation list"
+                f"{job.server.name} is off the list; {ended.owed} could not be asked and is owed"
+                " its cleanup: vmctl operation list"
             )
         return ended.owed
 

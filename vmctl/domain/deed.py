@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmctl.domain.record import Server, ServerState, shown_status
+from vmctl.errors import Locked
 
 _ACTIVE, _STOPPED = ServerState.ACTIVE, ServerState.STOPPED
 _PAUSED, _SUSPENDED = ServerState.PAUSED, ServerState.SUSPENDED
@@ -58,6 +59,13 @@ _WAYS_OUT = {
     _ERROR: "reboot --hard",
 }
 """By state, what takes a server out of it."""
+
+
+def refuse_locked(name: str, locked: str | None) -> None:
+    """Raise Locked for a server that is not to be touched."""
+    if locked is not None:
+        why = f": {locked}" if locked else ""
+        raise Locked(f"server {name} is locked{why}", hint=f"vmctl server unlock {name}")
 
 
 def forbidden(deed: Deed, server: Server) -> str | None:

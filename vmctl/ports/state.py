@@ -130,11 +130,13 @@ class Store(Protocol):
         *,
         expect: Collection[ServerState] = (),
         task: str | None = None,
+        despite: bool = False,
         event: Event | None = None,
     ) -> Token:
-        """Put an operation on record, if its server is in an expected state and idle.
+        """Put an operation on record, if its server is in an expected state, idle and unlocked.
 
-        Raises Conflict for the state and Busy for an operation in the way.
+        Raises Conflict for the state, Busy for an operation in the way, and Locked, unless it is
+        to be done despite a lock.
         """
 
     def adopt(self, lease: Lease, owner: str) -> Token:
@@ -171,6 +173,23 @@ class Store(Protocol):
 
     def save_placement(self, server: str, trace: Mapping[str, object]) -> None:
         """Keep why a server was placed where it is, instead of what was kept before."""
+
+    # What is said of a server by hand; each says whether that is news, and only then is told
+
+    def lock(self, server: str, reason: str | None, *, event: Event) -> bool:
+        """Lock a server for a reason, which may be '', or with None unlock it.
+
+        Whatever is being done to it goes on.
+        """
+
+    def protect(self, server: str, *, on: bool, event: Event) -> bool:
+        """Have a server protected from being deleted, or not."""
+
+    def reset(self, server: str, state: ServerState, *, event: Event) -> bool:
+        """Have a server be active or in error, with nothing being done to it.
+
+        Raises Busy for an operation in the way, Conflict where it cannot be.
+        """
 
     # What was found on hosts
 

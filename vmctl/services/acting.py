@@ -9,13 +9,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vmctl.domain.deed import forbidden, way_out
+from vmctl.domain.deed import forbidden, refuse_locked, way_out
 from vmctl.domain.operation import Event, Mark, NewOperation
 from vmctl.domain.record import AttemptState
 from vmctl.domain.spec import Secrets
 from vmctl.errors import Conflict, NotFound
 from vmctl.services.believing import now
-from vmctl.services.doing import do, refuse_locked
+from vmctl.services.doing import do
 from vmctl.services.kept import work_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def act(recovery: Recovery, server: Server, errand: Errand) -> Server:
 
 def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:
     """Give the server as it is on its host now; raises what forbids the deed."""
-    refuse_locked(server)
+    refuse_locked(server.name, server.locked)
     server = now(recovery, server)
     why = forbidden(deed, server)
     if why is not None:

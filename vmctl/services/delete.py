@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import AttemptState, Change, Power, ServerState
-from vmctl.errors import HostError, NotFound
+from vmctl.errors import HostError, Locked, NotFound, VmctlError
 from vmctl.sagas.delete import DELETE
-from vmctl.services.doing import refuse_locked
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
 from vmctl.services.running import run_delete
@@ -40,19 +40,24 @@ def delete_server(
     server: Server,
     *,
     reason: str | None = None,
+    force: bool = False,
     tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None,
 ) -> Deleted:
-    """Take a server off its host and off the list; whatever died at work on it is ended first."""
-    refuse_locked(server)
+    """Take a server off its host and off the list; whatever died at work on it is ended first.
+
+    By force also one that is protected, one whose host is in the inventory no more, which is then
+    owed its cleanup, and one at which something died that cannot be undone.
+    """
+    refuse_guarded(server, force=force)
     store = recovery.world.store
-    _end_what_died(recovery, server)
+    _end_what_died(recovery, server, force=force)
     server = store.server(server.id)
     if server.deleted is not None:
         # It was a delete that had died, and it has come to its end.
         owed = owed_of(store, server.id)
         return Deleted(server=server, owed=owed[0].host if owed else None)
     attempt = _standing(store.attempts(server.id))
-    host = None if attempt is None else _host_of(recovery, server, attempt)
+    host = None if attempt is None else _host_of(recovery, server, attempt, force=force)
     operation = str(uuid.uuid4())
     new = NewOperation(
         kind="delete",
@@ -73,8 +78,7 @@ def delete_server(
     with recovery.world.leases.hold(operation) as lease:
         token = store.begin(lease, new, task="deleting", event=event)
         if attempt is None or host is None:
-            _forget(recovery, server, token)
-            return Deleted(server=server)
+            return _forget(recovery, server, token, attempt)
         work = work_of(
             recovery.world,
             token,
@@ -97,6 +101,16 @@ def delete_server(
     return Deleted(server=server)
 
 
+def refuse_guarded(server: Server, *, force: bool) -> None:
+    """Raise Locked for a server that is locked, or protected and not to be deleted by force."""
+    refuse_locked(server.name, server.locked)
+    if server.protected and not force:
+        raise Locked(
+            f"server {server.name} is protected from being deleted",
+            hint=f"vmctl server set --unprotected {server.name}",
+        )
+
+
 def shut_down(
     recovery: Recovery,
     server: Server,
@@ -105,7 +119,6 @@ def shut_down(
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Ask a guest to shut down, and give it so long; what does not obey is left running."""
-    refuse_locked(server)
     host = recovery.hosts.get(server.host or "")
     if host is None:
         return
@@ -130,38 +143,78 @@ def _standing(attempts: tuple[Attempt, ...]) -> Attempt | None:
     return live[-1] if live else None
 
 
-def _host_of(recovery: Recovery, server: Server, attempt: Attempt) -> Host:
+def _host_of(recovery: Recovery, server: Server, attempt: Attempt, *, force: bool) -> Host | None:
     host: Host | None = recovery.hosts.get(attempt.host)
-    if host is None:
+    if host is None and not force:
         raise NotFound(
             f"server {server.name} stands on {attempt.host}, which is not in the inventory",
             hint="put the host back into the inventory; if it will never come back:"
-            f" vmctl host retire {attempt.host}",
+            f" vmctl host retire {attempt.host}; to forget it until then:"
+            f" vmctl server delete --force {server.name}",
         )
     return host
 
 
-def _end_what_died(recovery: Recovery, server: Server) -> None:
+def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> None:
     """Undo, or else end, an operation whose owner is gone; Busy while its owner lives."""
     for operation in recovery.world.store.operations(unfinished=True, server=server.id):
         if operation.state is OperationState.OWED:
             continue
         if not recovery.world.leases.is_dead(operation.id):
             continue  # begin says who is at work on it
-        _end(recovery, operation)
+        fault = _end(recovery, operation)
+        if fault is None:
+            continue
+        if not force or operation.saga == DELETE.name or not isinstance(fault, VmctlError):
+            raise fault
+        _give_up(recovery, operation, fault)
 
 
-def _end(recovery: Recovery, operation: Operation) -> None:
-    ended = (resume if operation.kind == "delete" else unwind)(recovery, operation)
-    if ended.fault is not None and ended.state is OperationState.STUCK:
-        raise ended.fault
+def _end(recovery: Recovery, operation: Operation) -> Exception | None:
+    """Bring an operation to its end, or give what is in the way of that."""
+    try:
+        ended = (resume if operation.kind == "delete" else unwind)(recovery, operation)
+    except NotFound as error:
+        return error  # its host is not in the inventory
+    return ended.fault if ended.state is OperationState.STUCK else None
 
 
-def _forget(recovery: Recovery, server: Server, token: Token) -> None:
-    """Take a server off the list that nothing stands of on any host."""
-    recovery.world.store.finish(
+def _give_up(recovery: Recovery, operation: Operation, error: VmctlError) -> None:
+    """End an operation that cannot be undone: the delete takes away what it has left."""
+    store = recovery.world.store
+    with recovery.world.leases.hold(operation.id) as lease:
+        token = store.adopt(lease, recovery.owner)
+        owed = bool(owed_of(store, operation.server or ""))
+        fault = f"given up by a delete: {error.message}"
+        event = Event(
+            actor=recovery.actor,
+            action="operation-unwind",
+            result="failed",
+            server=operation.server,
+            host=operation.host,
+            detail={"fault": fault},
+        )
+        state = OperationState.OWED if owed else OperationState.UNWOUND
+        store.finish(token, state, fault=fault, event=event)
+
+
+def _forget(recovery: Recovery, server: Server, token: Token, attempt: Attempt | None) -> Deleted:
+    """Take a server off the list that stands on no host, or on one that cannot be asked."""
+    store = recovery.world.store
+    if attempt is not None:
+        store.mark_attempt(token, attempt.number, AttemptState.OWED)
+    owed = None if attempt is None else attempt.host
+    store.finish(
         token,
-        OperationState.DONE,
+        OperationState.DONE if owed is None else OperationState.OWED,
         change=Change(state=ServerState.DELETED, deleted=True),
-        event=Event(actor=recovery.actor, action="server-delete", result="done", server=server.id),
+        event=Event(
+            actor=recovery.actor,
+            action="server-delete",
+            result="done",
+            server=server.id,
+            host=owed,
+            detail={} if owed is None else {"owed": [owed]},
+        ),
     )
+    return Deleted(server=server, owed=owed)

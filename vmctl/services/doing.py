@@ -12,7 +12,7 @@ from vmctl.domain.observation import state_seen
 from vmctl.domain.operation import Event, Mark, OperationState
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Change, ServerState
-from vmctl.errors import HostError, Locked
+from vmctl.errors import HostError
 from vmctl.sagas.saga import UNWIND, Outcome, next_move, run
 from vmctl.services.running import Log
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from vmctl.domain.machine import Machine
     from vmctl.domain.operation import Actor
-    from vmctl.domain.record import Server
     from vmctl.sagas.saga import Saga
     from vmctl.sagas.work import Work
 
@@ -36,17 +35,6 @@ class Settled:
     state: OperationState
     fault: Exception | None
     now: ServerState
-
-
-def refuse_locked(server: Server) -> None:
-    """Raise Locked for a server that is not to be touched."""
-    if server.locked is not None:
-        why = f": {server.locked}" if server.locked else ""
-        raise Locked(
-            f"server {server.name} is locked{why}", hint=f"vmctl server unlock {server.name}"
-        )
-    if server.protected:
-        raise Locked(f"server {server.name} is protected from being deleted")
 
 
 def do(

@@ -175,7 +175,8 @@ class _Writing:
             server=self.server.id,
             host=self.host,
         )
-        token = self.store.begin(lease, new, task="deleting" if self.holding.stands else None)
+        task = "deleting" if self.holding.stands else None
+        token = self.store.begin(lease, new, task=task, despite=True)
         self.store.finish(
             token,
             OperationState.DONE,

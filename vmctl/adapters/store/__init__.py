@@ -16,6 +16,7 @@ from vmctl.adapters.store import (
     following,
     hosts,
     kept,
+    marks,
     observing,
     operations,
     rebuild,
@@ -170,12 +171,13 @@ class SqlStore(Readings):
         *,
         expect: Collection[ServerState] = (),
         task: str | None = None,
+        despite: bool = False,
         event: Event | None = None,
     ) -> Token:
-        """Put an operation on record, if its server is in an expected state and idle."""
+        """Put an operation on record, if its server is in an expected state, idle and unlocked."""
         lease.check()
         with self.writing() as tx:
-            token = operations.begin(tx, lease.operation, new, expect, task)
+            token = operations.begin(tx, lease.operation, new, expect, task, despite=despite)
             _tell(tx, event, token)
         return token
 
@@ -227,6 +229,23 @@ class SqlStore(Readings):
         """Keep why a server was placed where it is."""
         with self.writing() as tx:
             kept.save_placement(tx, server, trace)
+
+    # What is said of a server by hand
+
+    def lock(self, server: str, reason: str | None, *, event: Event) -> bool:
+        """Lock a server for a reason, or with None unlock it; say whether that is news."""
+        with self.writing() as tx:
+            return marks.lock(tx, server, reason, event)
+
+    def protect(self, server: str, *, on: bool, event: Event) -> bool:
+        """Have a server protected from being deleted, or not; say whether that is news."""
+        with self.writing() as tx:
+            return marks.protect(tx, server, event, on=on)
+
+    def reset(self, server: str, state: ServerState, *, event: Event) -> bool:
+        """Have an idle server be active or in error; say whether that is news."""
+        with self.writing() as tx:
+            return marks.reset(tx, server, state, event)
 
     # What was found on hosts
 

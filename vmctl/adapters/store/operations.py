@@ -10,6 +10,7 @@ from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.operation_rows import entry_of, operation_of
 from vmctl.adapters.schema import journal, operations, servers
 from vmctl.adapters.store.servers import rows
+from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import (
     JournalEntry,
     Mark,
@@ -52,16 +53,24 @@ def enter(tx: Tx, operation: str, new: NewOperation) -> Token:
 
 
 def begin(
-    tx: Tx, operation: str, new: NewOperation, expect: Collection[ServerState], task: str | None
+    tx: Tx,
+    operation: str,
+    new: NewOperation,
+    expect: Collection[ServerState],
+    task: str | None,
+    *,
+    despite: bool = False,
 ) -> Token:
-    """Put an operation on an idle server on record, if the server's state allows it."""
+    """Put an operation on an idle server on record, if its state and its lock allow it."""
     if new.server is not None:
         which = servers.c.id == new.server
-        query = select(servers.c.name, servers.c.state).where(which).with_for_update()
-        server = tx.connection.execute(query).first()
+        columns = (servers.c.name, servers.c.state, servers.c.locked)
+        server = tx.connection.execute(select(*columns).where(which).with_for_update()).first()
         if server is None:
             raise NotFound(f"no server has the id {new.server}", hint="vmctl server list")
         refuse_company(tx, new.server, server.name)
+        if not despite:
+            refuse_locked(server.name, server.locked)
         if expect and server.state not in expect:
             allowed = " or ".join(sorted(expect))
             raise Conflict(
