@@ -93,8 +93,10 @@ def test_a_refresh_sees_what_was_done_behind_our_back(operator: Vmctl, lab: Lab)
 
     assert (before, paused) == ("ACTIVE", "PAUSED")
     assert stopped.out == "SHUTOFF\n"
-    assert stopped.told == ["web was paused on record, and is stopped"]
-    assert gone.told == ["web is not on kvm1: its domain is gone"]
+    assert stopped.told == ["web on kvm1: PAUSED -> SHUTOFF"]
+    assert gone.out == "ERROR\n"
+    (told,) = gone.told
+    assert told.startswith("web on kvm1: SHUTOFF -> ERROR: its domain is gone from kvm1")
 
 
 def test_the_servers_of_a_host_without_power_are_unknown(operator: Vmctl, lab: Lab) -> None:

@@ -92,6 +92,7 @@ COMMANDS: Commands = {
     "server lock": Command("vmctl.cli.server_lock", "server_lock", "keep everybody's hands off servers", names=("server",)),
     "server pause": Command("vmctl.cli.server_power", "server_pause", "have servers stand still in memory", names=("server",)),
     "server reboot": Command("vmctl.cli.server_power", "server_reboot", "reboot servers", names=("server",)),
+    "server refresh": Command("vmctl.cli.server_refresh", "server_refresh", "have the record follow the hosts", names=("server",)),
     "server resume": Command("vmctl.cli.server_power", "server_resume", "have suspended servers go on", names=("server",)),
     "server show": Command("vmctl.cli.server_show", "server_show", "show a server", names=("server",)),
     "server ssh": Command("vmctl.cli.server_ssh", "server_ssh", "enter a server, or run a command there", names=("server",)),

@@ -151,6 +151,7 @@ def _ours(story: Story, *, placement: bool) -> dict[str, object]:
     cards = _addresses(story)
     fields: dict[str, object] = {
         "vmctl:host": server.host,
+        "vmctl:also_on": list(server.also),
         "vmctl:attempts": Shown(
             [
                 {

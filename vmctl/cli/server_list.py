@@ -11,7 +11,7 @@ from vmctl.cli.command import lister
 from vmctl.cli.output import Column, Table
 from vmctl.cli.server_columns import columns_of
 from vmctl.cli.server_options import list_options, resolved, wanted_of
-from vmctl.cli.server_words import say_lost, zones_of_hosts
+from vmctl.cli.server_words import say_doubled, say_lost, zones_of_hosts
 from vmctl.collecting import no_collecting
 from vmctl.errors import NotFound
 from vmctl.services.finding import choose
@@ -64,6 +64,7 @@ def server_list(
         wanted = resolved(context, wanted, lines)
         found = choose(lines, wanted, hosts=hosts, zones=zones, now=time.time())
         say_lost(context, found)
+        say_doubled(context, found)
         found = _page(found, marker, max_items)
         if count:
             return Table(columns=("Count",), rows=[(len(found),)])

@@ -1,44 +1,115 @@
-"""Looking at servers anew, for the commands that are told to."""
+"""``vmctl server refresh``, and looking at servers anew for the commands that are told to."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+import click
+
+from vmctl.cli.command import action
+from vmctl.errors import Partial
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vmctl.cli.context import Context
+    from vmctl.domain.observation import Turn
     from vmctl.domain.record import Server
     from vmctl.domain.server_line import ServerLine
+    from vmctl.services.observing import Outlook, Watch
+
+
+@action
+@click.argument("servers", metavar="SERVER…", nargs=-1)
+def server_refresh(context: Context, *, servers: tuple[str, ...]) -> int:
+    """Look at servers on their hosts, and say what is not as it was on record.
+
+    Without a name all hosts are asked, side by side: that finds servers that were moved, and those
+    that stand on two hosts, wherever they are.
+    """
+    from vmctl.domain.server_line import line_of
+
+    if servers:
+        from vmctl.cli.several import choose, conclude
+
+        chosen = choose(context, servers, verb="refresh")
+        lines = [line_of(server) for server in chosen.servers]
+        seen = watch_of(context).observe(lines, addresses=True)
+        _tell(context, lines, seen)
+        conclude(context, list(chosen.errors), chosen.asked, verb="refresh", done="refreshed")
+    else:
+        lines, _ = context.app.server_lines(whole=False)
+        seen = watch_of(context).observe(lines, everywhere=True)
+        _tell(context, lines, seen)
+        _tell_strays(context, seen)
+    if seen.failures and not seen.heard:
+        raise list(seen.failures.values())[-1]
+    return Partial.exit_code if seen.failures else 0
 
 
 def look_again(context: Context) -> None:
     """Look at every server on record, with one call to each host that has any."""
     lines, _ = context.app.server_lines(whole=False)
-    _look(context, lines, addresses=False)
+    _say(context, watch_of(context).observe(lines))
 
 
 def look_at(context: Context, server: Server) -> None:
     """Look at one server, and at its addresses."""
     from vmctl.domain.server_line import line_of
 
-    _look(context, [line_of(server)], addresses=True)
+    _say(context, watch_of(context).observe([line_of(server)], addresses=True))
 
 
-def _look(context: Context, lines: Iterable[ServerLine], *, addresses: bool) -> None:
-    from vmctl.services.observing import Eyes, observe
+def watch_of(context: Context) -> Watch:
+    """Give whoever looks at servers for this command."""
+    from vmctl.services.believing import seen_by
+    from vmctl.services.observing import Watch
+    from vmctl.services.seeking import Eyes
 
     app = context.app
-    seen = observe(
-        lines,
-        app.inventory.hosts,
-        Eyes(hypervisors=app.hypervisors, prober=app.prober, store=app.store, clock=time.time),
-        addresses=addresses,
-    )
+    eyes = Eyes(hypervisors=app.hypervisors, prober=app.prober, store=app.store, clock=time.time)
+    return Watch(hosts=app.inventory.hosts, eyes=eyes, event=seen_by(app.actor))
+
+
+def turn_words(turn: Turn) -> str:
+    """Say in a line what of a server turned out to be another than was on record."""
+    from vmctl.domain.record import ServerState, shown_status
+
+    on = f"{turn.name} on {turn.host}"
+    if turn.what == "state":
+        before, after = (shown_status(ServerState(one), None) for one in (turn.before, turn.after))
+        why = f": {turn.why}" if turn.why else ""
+        return f"{on}: {before} -> {after}{why}"
+    if turn.what == "host":
+        return f"{turn.name}: it was moved, {turn.before} -> {turn.after}"
+    if turn.what == "name":
+        return f"{on}: it was renamed, {turn.before} -> {turn.after}"
+    return f"{on}: it stands also on {turn.after} (before: {turn.before})"
+
+
+def _say(context: Context, seen: Outlook) -> None:
     for failure in seen.failures.values():
         context.say(failure.message)
-    for turn in seen.turns:
-        context.say(f"{turn.name} was {turn.before} on record, and is {turn.after}")
-    for line in seen.missing:
-        context.say(f"{line.name} is not on {line.host}: its domain is gone")
+    for line in (*map(turn_words, seen.turns), *seen.notes):
+        context.say(line)
+
+
+def _tell(context: Context, lines: Iterable[ServerLine], seen: Outlook) -> None:
+    for failure in seen.failures.values():
+        context.say(failure.message)
+    context.write("".join(f"{turn_words(turn)}\n" for turn in seen.turns))
+    for note in seen.notes:
+        context.say(note)
+    if context.options.verbose:
+        count = len(list(lines))
+        turned = len({turn.server for turn in seen.turns})
+        context.say(f"{count} servers looked at on {len(seen.heard)} hosts, {turned} changed")
+
+
+def _tell_strays(context: Context, seen: Outlook) -> None:
+    """Tell of domains with records of ours that are no servers on record."""
+    from vmctl.services.straying import strays
+
+    for stray in strays(seen.sights, context.app.store):
+        context.say(stray.words)

@@ -129,3 +129,14 @@ def say_lost(context: Context, lines: Iterable[ServerLine]) -> None:
             f"{them} on {host}, which is not in the inventory: dropped, or renamed? "
             f"(vmctl server list --host {host})"
         )
+
+
+def say_doubled(context: Context, lines: Iterable[ServerLine]) -> None:
+    """Tell of servers that were seen on several hosts: nothing is done to them until that ends."""
+    for line in lines:
+        if line.also and line.deleted is None:
+            others = ", ".join(line.also)
+            context.say(
+                f"{line.name}, on {line.host}, was seen on {others} as well"
+                f" (vmctl server refresh {line.name})"
+            )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmctl.domain.operation import Event, OperationState
-from vmctl.domain.record import Power, ServerState
-from vmctl.domain.server_line import STANDS, word_of
+from vmctl.domain.record import Power
+from vmctl.domain.server_line import word_of
 from vmctl.domain.server_record import made_by
 from vmctl.errors import Conflict, HostUnreachable, NotFound
-from vmctl.services.following import Following
+from vmctl.services.following import Following, may_stand
 from vmctl.services.hosts import look
 from vmctl.services.seeking import Eyes, Seen, seek
 
@@ -50,14 +50,6 @@ def now(recovery: Recovery, server: Server) -> Server:
     for note in done.notes:
         recovery.tell(note)
     return _trusted(store.server(server.id), seen, done, owner)
-
-
-def may_stand(server: Server) -> bool:
-    """Whether a server may have a domain on its host: it has run, and is not deleted."""
-    if server.deleted is not None or server.host is None:
-        return False
-    ran = server.state is ServerState.ERROR and server.launched is not None
-    return ran or server.state.value in STANDS
 
 
 def seen_by(actor: Actor) -> Event:

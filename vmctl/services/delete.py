@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import AttemptState, Change, Power, ServerState
-from vmctl.errors import HostError, Locked, NotFound, VmctlError
+from vmctl.errors import HostError, NotFound, VmctlError
 from vmctl.sagas.delete import DELETE
+from vmctl.services.believing import now, refuse_doubled
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
 from vmctl.services.running import run_delete
@@ -56,6 +57,7 @@ def delete_server(
         # It was a delete that had died, and it has come to its end.
         owed = owed_of(store, server.id)
         return Deleted(server=server, owed=owed[0].host if owed else None)
+    server = _where_it_is(recovery, server)
     attempt = _standing(store.attempts(server.id))
     host = None if attempt is None else _host_of(recovery, server, attempt, force=force)
     operation = str(uuid.uuid4())
@@ -135,6 +137,16 @@ def shut_down(
             world.sleep(_PAUSE)
     except HostError as error:
         recovery.tell(f"{server.name}: {error.message}")
+
+
+def _where_it_is(recovery: Recovery, server: Server) -> Server:
+    """Look for a server before it goes; a host that does not answer is owed its cleanup as ever."""
+    try:
+        return now(recovery, server)
+    except (HostError, NotFound):
+        found = recovery.world.store.server(server.id)
+        refuse_doubled(found)
+        return found
 
 
 def _standing(attempts: tuple[Attempt, ...]) -> Attempt | None:

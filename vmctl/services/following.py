@@ -9,7 +9,8 @@ from vmctl.domain.build import Build
 from vmctl.domain.names import name_problem
 from vmctl.domain.observation import Observation
 from vmctl.domain.plain import from_plain
-from vmctl.domain.record import AttemptState, Power, address_scope
+from vmctl.domain.record import AttemptState, Power, ServerState, address_scope
+from vmctl.domain.server_line import STANDS
 from vmctl.domain.server_record import Maker, made_by
 from vmctl.domain.sight import Whereabouts, whereabouts
 from vmctl.errors import AddressTaken, NameTaken
@@ -48,6 +49,26 @@ class Subject(Protocol):
     def also(self) -> tuple[str, ...]:
         """Other hosts that it was seen on before."""
 
+    @property
+    def state(self) -> str:
+        """Its state on record."""
+
+    @property
+    def launched(self) -> float | None:
+        """When it first ran."""
+
+    @property
+    def deleted(self) -> float | None:
+        """When it was deleted."""
+
+
+def may_stand(subject: Subject) -> bool:
+    """Whether a server may have a domain on its host: it has run, and is not deleted."""
+    if subject.deleted is not None or subject.host is None:
+        return False
+    ran = subject.state == ServerState.ERROR and subject.launched is not None
+    return ran or subject.state in STANDS
+
 
 @dataclass(slots=True)
 class Followed:
@@ -58,6 +79,7 @@ class Followed:
 
     turns: list[Turn] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)  # of servers that are not where one is to be
     missing: dict[str, Whereabouts] = field(default_factory=dict)
     strangers: dict[str, Sight] = field(default_factory=dict)
 
@@ -101,6 +123,7 @@ class Following:
                 done.notes += self._oddities(subject, sight)
             elif where.gone:
                 done.missing[subject.id] = where
+            done.places += _places(subject, where)
         done.turns += self.store.observe(looks, event=self.event)
         for subject, sight in called:
             self._rename(subject, sight, done)
@@ -230,6 +253,22 @@ class Following:
             for one, maker in zip(sights, makers, strict=True)
             if maker is None or (one.host, maker.attempt) not in owed
         ]
+
+
+def _places(subject: Subject, where: Whereabouts) -> list[str]:
+    """Say of a server that it is on several hosts, or that nobody knows where it is."""
+    if where.gone and where.moved_to is None and not where.others and where.unheard:
+        silent = ", ".join(where.unheard)
+        return [f"{subject.name} is not on {subject.host}, and may be on {silent}: no answer there"]
+    own = [subject.host] if where.own is not None and subject.host else []
+    places = [*own, *where.others]
+    if len(places) > 1:
+        return [f"{subject.name} stands on {' and on '.join(places)}: nothing is done to it"]
+    if where.others and not where.answered:
+        return [
+            f"{subject.name} is seen on {places[0]}; its own host {subject.host} does not answer"
+        ]
+    return []
 
 
 def _live(store: Store, server: Server) -> Attempt | None:

@@ -3,109 +3,120 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from vmctl.domain.observation import Observation
 from vmctl.domain.record import Power
-from vmctl.domain.server_line import STANDS
-from vmctl.errors import VmctlError
-from vmctl.services.fanout import Ok, fanout
+from vmctl.services.fanout import fanout
+from vmctl.services.following import Following, may_stand
 from vmctl.services.hosts import AT_ONCE, look
+from vmctl.services.seeking import seek, sights_on, take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from vmctl.domain.host import Host
     from vmctl.domain.observation import Turn
+    from vmctl.domain.operation import Event
     from vmctl.domain.server_line import ServerLine
-    from vmctl.ports import Clock, Hypervisors, Prober, Store
+    from vmctl.domain.sight import Sight
+    from vmctl.errors import VmctlError
+    from vmctl.services.seeking import Eyes, Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What came of a look: hosts that did not answer, states that turned, servers not there."""
+    """What came of a look: hosts that did not answer, what turned on record, what to look into.
+
+    `sights` are all domains that were seen, by their ids; `heard` the hosts that answered.
+    """
 
     failures: Mapping[str, VmctlError]
-    turns: tuple[Turn, ...]
-    missing: tuple[ServerLine, ...]
+    turns: tuple[Turn, ...] = ()
+    notes: tuple[str, ...] = ()
+    sights: Mapping[str, Sequence[Sight]] = field(default_factory=dict)
+    heard: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Eyes:
-    """What a look needs of the outside."""
+class Watch:
+    """Whoever looks at servers: what the hosts are, what looks at them, and who it is told of."""
 
-    hypervisors: Hypervisors
-    prober: Prober
-    store: Store
-    clock: Clock
+    hosts: Mapping[str, Host]
+    eyes: Eyes
+    event: Event
 
+    def observe(
+        self, lines: Iterable[ServerLine], *, addresses: bool = False, everywhere: bool = False
+    ) -> Outlook:
+        """Look at these servers, all of a host's in one call, and have the record follow.
 
-def observe(
-    lines: Iterable[ServerLine],
-    hosts: Mapping[str, Host],
-    eyes: Eyes,
-    *,
-    addresses: bool = False,
-) -> Outlook:
-    """Look at these servers, all of a host's in one call, and keep what was seen.
-
-    Their addresses are asked one by one, so only where none is known, unless they are asked for. A
-    host that is not in the inventory is not asked.
-    """
-    there: dict[str, list[ServerLine]] = defaultdict(list)
-    for line in lines:
-        host = line.host
-        if host in hosts and host is not None and line.state in STANDS and line.deleted is None:
-            there[host].append(line)
-    asked = [hosts[name] for name in there]
-    # First whether the host is up, and in which boot: what is seen after that is of this one.
-    store = eyes.store
-    before = {record.name: record for record in store.hosts()}
-    failures = look(asked, eyes.prober, before, lambda: store, eyes.clock)
-    boots = {record.name: record.boot for record in store.hosts()}
-
-    def ask(host: Host) -> list[Observation]:
-        return _seen_on(host, there[host.name], eyes, boots.get(host.name), addresses=addresses)
-
-    answering = [host for host in asked if host.name not in failures]
-    seen: list[Observation] = []
-    for name, outcome in fanout(ask, answering, AT_ONCE).items():
-        if isinstance(outcome, Ok):
-            seen += outcome.value
-        elif isinstance(outcome.error, VmctlError):
-            failures[name] = outcome.error
-        else:
-            raise outcome.error
-    gone = {one.server for one in seen if one.power is Power.NOSTATE}
-    return Outlook(
-        failures=failures,
-        turns=eyes.store.observe(seen),
-        missing=tuple(line for each in there.values() for line in each if line.id in gone),
-    )
-
-
-def _seen_on(
-    host: Host, lines: Iterable[ServerLine], eyes: Eyes, boot: str | None, *, addresses: bool
-) -> list[Observation]:
-    hypervisor = eyes.hypervisors.on(host)
-    at = eyes.clock()
-    there = {machine.uuid: machine for machine in hypervisor.machines()}
-    found = []
-    for line in lines:
-        machine = there.get(line.id)
-        power = Power.NOSTATE if machine is None else machine.power
-        asks = power is Power.RUNNING and (addresses or not line.networks)
-        seen = hypervisor.seen_addresses(line.id) if asks else None
-        found.append(
-            Observation(
-                server=line.id,
-                host=host.name,
-                at=at,
-                power=power,
-                saved=None if machine is None else machine.managed_save,
-                boot=boot,
-                seen=seen,
-            )
+        Their addresses are asked one by one, so only where none is known, unless they are asked
+        for. Hosts without any of them are only asked `everywhere`, or for servers that are not
+        where they should be. A host that is not in the inventory is not asked.
+        """
+        store = self.eyes.store
+        found = [one for one in lines if may_stand(one) and one.host in self.hosts]
+        wanted = _wanted(found, self.hosts)
+        asked = [host for name, host in self.hosts.items() if everywhere or name in wanted]
+        # First whether the host is up, and in which boot: what is seen after that is of this one.
+        before = {record.name: record for record in store.hosts()}
+        failures = look(asked, self.eyes.prober, before, lambda: store, self.eyes.clock)
+        answering = [host for host in asked if host.name not in failures]
+        of_host = _Asking(self, wanted, addresses=addresses, everywhere=everywhere)
+        seen = of_host.all(answering)
+        seen.failures |= failures
+        following = Following(store, store.uuid(), self.hosts, self.event)
+        gone = [one for one in found if following.where(one, seen).gone]
+        if gone:
+            # Looked for once more, on all hosts: it may have been on its way between two of them.
+            others = [one for name, one in self.hosts.items() if name not in seen.failures]
+            seen.add(seek(others, self.eyes, {one.id for one in gone}))
+        done = following.follow(found, seen, self.eyes.clock())
+        return Outlook(
+            failures=seen.failures,
+            turns=tuple(done.turns),
+            notes=(*done.notes, *done.places),
+            sights=seen.sights,
+            heard=seen.heard,
         )
-    return found
+
+
+def _wanted(
+    lines: Iterable[ServerLine], hosts: Mapping[str, Host]
+) -> dict[str, dict[str, ServerLine]]:
+    """Say by host which servers to look for there: its own, and those that were seen there, too."""
+    wanted: dict[str, dict[str, ServerLine]] = defaultdict(dict)
+    for line in lines:
+        for name in (line.host, *line.also):
+            if name in hosts and name is not None:
+                wanted[name][line.id] = line
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    watch: Watch
+    wanted: Mapping[str, Mapping[str, ServerLine]]
+    addresses: bool = field(kw_only=True)
+    everywhere: bool = field(kw_only=True)
+
+    def all(self, hosts: Iterable[Host]) -> Seen:
+        """Ask these hosts, side by side."""
+        boots = {record.name: record.boot for record in self.watch.eyes.store.hosts()}
+        ended = fanout(lambda host: self._one(host, boots.get(host.name)), hosts, AT_ONCE)
+        return take(ended)
+
+    def _one(self, host: Host, boot: str | None) -> list[Sight]:
+        ours = self.wanted.get(host.name, {})
+        sights = sights_on(host, self.watch.eyes, None if self.everywhere else ours, boot)
+        hypervisor = self.watch.eyes.hypervisors.on(host)
+        found = []
+        for sight in sights:
+            line = ours.get(sight.machine.uuid)
+            runs = line is not None and sight.machine.power is Power.RUNNING
+            if line is not None and runs and (self.addresses or not line.networks):
+                found.append(replace(sight, seen=hypervisor.seen_addresses(line.id)))
+            else:
+                found.append(sight)
+        return found

@@ -12,12 +12,12 @@ from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from vmctl.domain.host import Host
-    from vmctl.domain.machine import Machine
-    from vmctl.ports import Clock, Hypervisor, Hypervisors, Prober, Store
+    from vmctl.ports import Clock, Hypervisors, Prober, Store
     from vmctl.sagas.work import World
+    from vmctl.services.fanout import Failed
 
 _FEW = 3
 """So many servers are asked for one by one sooner than a host is asked for all that it has."""
@@ -61,19 +61,31 @@ class Seen:
         self.failures |= other.failures
 
 
-def seek(hosts: Iterable[Host], eyes: Eyes, ids: Collection[str] | None = None) -> Seen:
-    """Look at these hosts for servers with these ids, or for every domain that there is."""
+def seek(hosts: Iterable[Host], eyes: Eyes, ids: Collection[str]) -> Seen:
+    """Look on these hosts, side by side, for servers with these ids."""
     boots = {record.name: record.boot for record in eyes.store.hosts()}
 
     def ask(host: Host) -> list[Sight]:
-        at = eyes.clock()
-        return [
-            Sight(host=host.name, at=at, machine=machine, boot=boots.get(host.name))
-            for machine in machines_on(eyes.hypervisors.on(host), ids)
-        ]
+        return sights_on(host, eyes, ids, boots.get(host.name))
 
+    return take(fanout(ask, hosts, AT_ONCE))
+
+
+def sights_on(host: Host, eyes: Eyes, ids: Collection[str] | None, boot: str | None) -> list[Sight]:
+    """List the domains with these ids that a host has, or all that there are."""
+    hypervisor, at = eyes.hypervisors.on(host), eyes.clock()
+    if ids is not None and len(ids) <= _FEW:
+        looked = (hypervisor.machine(identity) for identity in ids)
+        found = [machine for machine in looked if machine is not None]
+    else:
+        found = [one for one in hypervisor.machines() if ids is None or one.uuid in ids]
+    return [Sight(host=host.name, at=at, machine=machine, boot=boot) for machine in found]
+
+
+def take(ended: Mapping[str, Ok[list[Sight]] | Failed]) -> Seen:
+    """Gather what was seen on hosts; one that failed says nothing."""
     seen = Seen()
-    for name, outcome in fanout(ask, hosts, AT_ONCE).items():
+    for name, outcome in ended.items():
         if isinstance(outcome, Ok):
             seen.heard.add(name)
             for sight in outcome.value:
@@ -83,11 +95,3 @@ def seek(hosts: Iterable[Host], eyes: Eyes, ids: Collection[str] | None = None) 
         else:
             raise outcome.error
     return seen
-
-
-def machines_on(hypervisor: Hypervisor, ids: Collection[str] | None) -> list[Machine]:
-    """List the domains with these ids that a host has, or all of them."""
-    if ids is not None and len(ids) <= _FEW:
-        found = (hypervisor.machine(identity) for identity in ids)
-        return [machine for machine in found if machine is not None]
-    return [one for one in hypervisor.machines() if ids is None or one.uuid in ids]

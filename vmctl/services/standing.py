@@ -121,18 +121,26 @@ def read(one: Standing) -> Standing:
         return replace(one, flaw=f"the domain {uuid} has the record of server {record.spec.id}")
     if problem := name_problem(record.spec.name):
         return replace(one, flaw=problem)
-    return replace(one, record=_as_found(record, one.host))
+    return replace(one, record=_as_found(record, one.host, one.machine.name))
 
 
-def _as_found(record: ServerRecord, host: Host) -> ServerRecord:
-    """Give a record with the host's present name: it may have been called otherwise then."""
+def _as_found(record: ServerRecord, host: Host, called: str) -> ServerRecord:
+    """Give a record with the present names of host and domain, which may have been others then.
+
+    One that its domain is yet to follow stands in the spec alone.
+    """
+    spec = record.spec
+    if called not in (spec.name, record.build.name) and name_problem(called) is None:
+        spec = replace(spec, name=called)
     cards = tuple(
         replace(card, scope=address_scope(card.network, host.name))
         if card.kind == "network"
         else card
         for card in record.build.cards
     )
-    return replace(record, build=replace(record.build, host=host.name, cards=cards))
+    name = record.build.name if spec is record.spec else called
+    build = replace(record.build, name=name, host=host.name, cards=cards)
+    return replace(record, spec=spec, build=build)
 
 
 def to_import(one: Standing, record: ServerRecord) -> FoundServer:

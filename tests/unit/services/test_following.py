@@ -15,6 +15,7 @@ from tests.support.stage import SPEC, Stage, a_build, a_stage, create, on_stage,
 from tests.support.stood import a_card, identity, stand
 from tests.support.stores import ACTOR, a_new, anything_fits, begin
 from vmctl.adapters.server_record import find_record
+from vmctl.domain.observation import Observation
 from vmctl.domain.operation import OperationState
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, NewServer, Power, ServerState
@@ -61,6 +62,21 @@ def test_one_that_was_moved_can_be_deleted_where_it_is(stage: Stage) -> None:
 
     assert SPEC.id not in stage.fleet.picture("kvm2")["machines"]
     assert stage.sql.claims() == ()
+
+
+def test_one_on_two_hosts_is_not_deleted(stage: Stage) -> None:
+    by_hand.copy_to(stage.fleet, "kvm1", "kvm2", SPEC.id)
+    server = stage.sql.server(SPEC.id)
+    at = stage.fleet.now()
+    stage.sql.observe([Observation(server=SPEC.id, host="kvm1", at=at, also=("kvm2",))])
+
+    with pytest.raises(Conflict, match="stands on kvm1 and on kvm2"):
+        delete_server(stage.recovery, server)
+    stage.fleet.set_down("kvm1", down=True)
+    with pytest.raises(Conflict, match="stands on kvm1 and on kvm2"):
+        delete_server(stage.recovery, server)
+
+    assert stage.sql.server(SPEC.id).deleted is None
 
 
 def test_one_that_was_moved_back_is_where_it_was(stage: Stage) -> None:

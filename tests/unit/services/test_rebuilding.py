@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import by_hand
 from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
 from tests.support.stood import OURS, THEIRS, a_card, identity, stand
 from tests.support.stores import ACTOR
@@ -17,6 +19,7 @@ from vmctl.adapters.server_record import find_record
 from vmctl.domain.record import AttemptState, Power, ServerState
 from vmctl.domain.server_record import from_xml
 from vmctl.errors import Conflict, NotFound
+from vmctl.services.believing import now
 from vmctl.services.delete import delete_server
 from vmctl.services.rebuilding import Fate, Rebuilt, rebuild
 
@@ -77,6 +80,21 @@ def test_a_lost_database_is_as_it_was_and_can_delete_its_servers(tmp_path: Path)
 
         delete_server(stage.recovery, again)
         assert judge(stage, pristine) == "gone"
+
+
+def test_one_that_was_renamed_by_hand_comes_back_as_it_is_called(stage: Stage) -> None:
+    create(stage)
+    by_hand.rename(stage.fleet, "kvm1", SPEC.id, "db")
+    stage.fleet.sleep(time.time() + 60)  # what is seen is newer than what is on record
+    now(stage.recovery, stage.sql.server(SPEC.id))
+
+    assert [one.fate for one in run(stage, dry_run=True).told] == [Fate.THERE]
+    lose(stage)
+    with on_stage(stage.folder) as again:
+        run(again)
+        (server,) = again.sql.servers()
+        assert (server.name, server.spec["name"]) == ("db", "db")
+        assert again.sql.attempts(SPEC.id)[0].plan["name"] == "db"
 
 
 def test_a_second_run_leaves_what_is_on_record_and_finds_what_did_not_answer(
