@@ -46,6 +46,7 @@ def server_wait(
     from vmctl.cli.interrupts import interruptible
     from vmctl.cli.progress import progress_of
     from vmctl.services.awaiting import DELETED, Vigil, Watch
+    from vmctl.services.believing import seen_by
     from vmctl.services.fanout import Failed, fanout
 
     goal = _goal(what)
@@ -59,6 +60,7 @@ def server_wait(
             world=app.world,
             neighbours=app.neighbours,
             hosts=app.inventory.hosts,
+            event=seen_by(app.actor),
             check=check,
             tell=progress.step,
         )

@@ -12,7 +12,8 @@ from vmctl.domain.plain import from_plain
 from vmctl.domain.record import Power, ServerState
 from vmctl.domain.server_line import STANDS, line_of, status_of, word_of
 from vmctl.errors import Conflict, HostError, Interrupted, NotFound, TimedOut
-from vmctl.services.observing import Eyes, observe
+from vmctl.services import observing
+from vmctl.services.seeking import Eyes
 from vmctl.services.waiting import Waiting, look_for
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from vmctl.domain.host import Host
     from vmctl.domain.machine import SeenAddress
+    from vmctl.domain.operation import Event
     from vmctl.domain.record import Server
     from vmctl.errors import VmctlError
     from vmctl.ports import Neighbours
@@ -45,6 +47,7 @@ class Watch:
     world: World
     neighbours: Neighbours
     hosts: Mapping[str, Host]
+    event: Event  # what is told of that turned meanwhile
     check: Callable[[], None] = lambda: None
     tell: Callable[[str, str | None, str], None] = lambda _server, _host, _words: None
 
@@ -177,15 +180,11 @@ class _Looks:
             if asked - at < _PAUSE / 2:
                 return failure
             at = world.clock()
-            eyes = Eyes(
-                hypervisors=world.hypervisors,
-                prober=world.prober,
-                store=world.store,
-                clock=world.clock,
-            )
+            eyes = Eyes.of(world)
             lines = [line_of(one) for one in world.store.servers() if one.id in self._servers]
             there = [line for line in lines if line.host == host]
-            seen = observe(there, {host: self._watch.hosts[host]}, eyes)
+            looking = observing.Watch(hosts=self._watch.hosts, eyes=eyes, event=self._watch.event)
+            seen = looking.observe(there)
             failure = seen.failures.get(host)
             self._last[host] = at, failure
             return failure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import AttemptState, Change, Power, ServerState
-from vmctl.errors import HostError, NotFound, VmctlError
+from vmctl.errors import HostError, Locked, NotFound, VmctlError
 from vmctl.sagas.delete import DELETE
 from vmctl.services.believing import now, refuse_doubled
 from vmctl.services.kept import work_of
