@@ -38,7 +38,7 @@ class PlainRenderer:
         )
         record = to_xml(ServerRecord(owner=owner, spec=spec, build=build))
         return (
-            f"<domain type='kvm'><name>{escape(spec.name)}</name><uuid>{spec.id}</uuid>"
+            f"<domain type='kvm'><name>{escape(build.name)}</name><uuid>{spec.id}</uuid>"
             f"<vcpu>{build.vcpus}</vcpu><memory unit='KiB'>{build.memory * 1024}</memory>"
             f"<metadata>{record}</metadata><devices>{disks}{cards}</devices></domain>"
         )

@@ -49,7 +49,7 @@ def fields_of(story: Story, *, placement: bool = False) -> dict[str, object]:
         "OS-EXT-SRV-ATTR:host": server.host,
         "OS-EXT-SRV-ATTR:hostname": spec_text(spec, "hostname") or server.name,
         "OS-EXT-SRV-ATTR:hypervisor_hostname": server.host,
-        "OS-EXT-SRV-ATTR:instance_name": server.name,
+        "OS-EXT-SRV-ATTR:instance_name": _plan(story).get("name") or server.name,
         "OS-EXT-SRV-ATTR:kernel_id": "",
         "OS-EXT-SRV-ATTR:launch_index": spec.get("index", 0),
         "OS-EXT-SRV-ATTR:ramdisk_id": "",
@@ -134,10 +134,13 @@ def _security_groups(story: Story) -> list[dict[str, str]]:
     return [{"name": name} for name in named]
 
 
+def _plan(story: Story) -> Mapping[str, object]:
+    return story.attempts[-1].plan if story.attempts else {}
+
+
 def _cards(story: Story) -> list[Mapping[str, object]]:
     """Give the network cards of the last attempt, as they were planned."""
-    plan = story.attempts[-1].plan if story.attempts else {}
-    cards = plan.get("cards")
+    cards = _plan(story).get("cards")
     return [card for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
 
 

@@ -58,7 +58,10 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One attempt: the server's id and name, the host, and everything made there for it."""
+    """One attempt: the server's id, the host, and everything made there for it.
+
+    The name is its domain's, which follows the server's own when it is off.
+    """
 
     server: str
     name: str

@@ -19,7 +19,7 @@ class Deed:
     name: str
     verb: str  # what was not done to it: "cannot be stopped"
     states: frozenset[ServerState]
-    task: str
+    task: str  # '' where its state says nothing of it
     after: ServerState | None = None
     answers: bool = True  # whether its host must answer before it is begun
 
@@ -48,6 +48,8 @@ REBOOT_HARD = _deed(
 PAUSE = _deed("pause", "paused", "pausing", _ACTIVE, after=_PAUSED)
 UNPAUSE = _deed("unpause", "unpaused", "unpausing", _PAUSED, after=_ACTIVE)
 SUSPEND = _deed("suspend", "suspended", "suspending", _ACTIVE, after=_SUSPENDED)
+SET = _deed("set", "set", "", *(set(ServerState) - {ServerState.BUILDING, ServerState.DELETED}))
+SET_PASSWORD = _deed("set-password", "given a password", "updating_password", _ACTIVE)
 RESUME = _deed("resume", "resumed", "resuming", _SUSPENDED, after=_ACTIVE)
 
 _WAYS_OUT = {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+PROPERTIES, TAGS = 128, 50
+"""How many of each a server may have."""
+
 SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _HOSTNAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

@@ -173,6 +173,8 @@ class Change:
     was not set before.
     """
 
+    name: str | None = None
+    domain: str | None = None  # what its domain is called: kept in its attempt's plan
     state: ServerState | None = None
     task: str | None = None
     power: Power | None = None

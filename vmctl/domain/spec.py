@@ -93,10 +93,12 @@ class ServerSpec:
 class Secrets:
     """What a create must know and nobody may read afterwards; wiped when its operation ends.
 
-    `user_data` and `files` are base64, for they are bytes; the password is kept as its hash.
+    `user_data` and `files` are base64, for they are bytes; the password is kept as its hash. Only
+    a guest that takes no hash is told it as it is, and that is never on record.
     """
 
     user_data: str | None = None
     password_hash: str | None = None
+    password: str | None = field(default=None, repr=False)
     files: Mapping[str, str] = field(default_factory=dict)  # path in the guest: base64
     console_password: str | None = None

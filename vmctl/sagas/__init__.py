@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmctl.sagas.create import CREATE
 from vmctl.sagas.delete import CLEANUP, DELETE
 from vmctl.sagas.power import POWER
+from vmctl.sagas.setting import PASSWORD, SET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,8 @@ SAGAS: Mapping[tuple[str, int], Saga[Work]] = {
     ("server-create", 1): CREATE,
     ("server-delete", 1): DELETE,
     ("cleanup", 1): CLEANUP,
-    **{(saga.name, saga.version): saga for saga in POWER},
+    **{(saga.name, saga.version): saga for saga in (*POWER, SET, PASSWORD)},
 }
 """Every workflow by the name and version that stand on record: old ones stay unwindable."""
 
-__all__ = ["CLEANUP", "CREATE", "DELETE", "SAGAS"]
+__all__ = ["CLEANUP", "CREATE", "DELETE", "SAGAS", "SET"]

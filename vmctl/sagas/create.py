@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vmctl.domain.edits import told_name
 from vmctl.domain.record import AttemptState
 from vmctl.sagas import presence
 from vmctl.sagas.saga import Saga, Step
@@ -45,9 +46,8 @@ def ensure_network(work: Work) -> None:
             )
             work.hypervisor.ensure_filter(card.filter, xml)
         if card.reserved:
-            name = work.spec.hostname or work.spec.name
             work.hypervisor.ensure_reservation(
-                card.source, mac=card.mac, addresses=card.addresses, name=name
+                card.source, mac=card.mac, addresses=card.addresses, name=told_name(work.spec)
             )
 
 

@@ -21,7 +21,7 @@ def let_go(work: Work) -> None:
     if presence.is_anothers(work):
         raise Conflict(
             f"{work.host.name}: the domain {work.build.server} there does not say that it is"
-            f" server {work.build.name}: its record is another's, or gone",
+            f" server {work.spec.name}: its record is another's, or gone",
             hint=f"look at it: virsh dumpxml {work.build.server}; once it is undefined, the delete"
             " can be resumed",
         )

@@ -6,10 +6,11 @@ back to: what it is then is seen on its host, and that goes on record.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.record import Power
-from vmctl.errors import Conflict, RemoteFailed
+from vmctl.errors import Conflict, NameTaken, RemoteFailed, RemoteTimedOut
 from vmctl.sagas.presence import is_ours
 from vmctl.sagas.saga import Saga, Step
 
@@ -76,22 +77,32 @@ def run_again(work: Work) -> None:
 
 
 def follow(work: Work) -> None:
-    """Have the domain bear the server's name, which may have changed while it ran."""
+    """Have the domain bear the server's name, which may have changed while it ran.
+
+    Where its host will not have it so, it keeps its own: no server stays off for that.
+    """
     machine = own_machine(work)
-    if machine.name != work.spec.name:
+    if machine.name == work.spec.name or machine.managed_save:
+        return
+    try:
         work.hypervisor.ensure_named(work.build.server, work.spec.name)
+    except (NameTaken, RemoteFailed) as error:
+        if isinstance(error, RemoteTimedOut):
+            raise
+        work.tell(f"its domain is called {machine.name} still: {error.message}")
 
 
 def define(work: Work) -> None:
     """Have the domain defined anew from the record; where it is gone, claimed anew."""
     hypervisor = work.hypervisor
     if hypervisor.machine(work.build.server) is None:
+        work.build = replace(work.build, name=work.spec.name)
         work.claim(work)
         return
-    own_machine(work)
+    machine = own_machine(work)
     xml = work.world.renderer.domain(
         work.spec,
-        work.build,
+        replace(work.build, name=machine.name),
         owner=work.world.store.uuid(),
         offers=hypervisor.offers(),
         place=hypervisor.pool(work.build.pool),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PATIENCE = 150.0
 """Seconds to wait for the lease on a host: several batches may be at work there."""
 
+SETTLING = 2.0
+"""Seconds after which a call that was in flight when its client died has landed, or never will."""
+
 
 def is_ours(work: Work, machine: Machine) -> bool:
     """Whether a domain with the server's uuid was made by this attempt."""

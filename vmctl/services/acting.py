@@ -38,14 +38,21 @@ class Errand:
     params: Mapping[str, object] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets)
     reason: str | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+    """What else the events tell of it."""
+
     check: Callable[[], None] = lambda: None
     tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None
 
 
 def act(recovery: Recovery, server: Server, errand: Errand) -> Server:
     """Do something to a server and give it as it is then; raises what was in the way."""
+    return carry_out(recovery, admitted(recovery, server, errand.deed), errand)
+
+
+def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
+    """Do to a server what was found to be permitted."""
     store, deed = recovery.world.store, errand.deed
-    server = admitted(recovery, server, deed)
     attempt, host = standing(recovery, server)
     operation = str(uuid.uuid4())
     params = {**errand.params, "was": server.state.value, "deed": deed.name}
@@ -67,10 +74,10 @@ def act(recovery: Recovery, server: Server, errand: Errand) -> Server:
         server=server.id,
         host=host.name,
         operation=operation,
-        detail={"reason": errand.reason} if errand.reason else {},
+        detail={**errand.detail, **({"reason": errand.reason} if errand.reason else {})},
     )
     with recovery.world.leases.hold(operation) as lease:
-        token = store.begin(lease, new, expect=deed.states, task=deed.task, event=event)
+        token = store.begin(lease, new, expect=deed.states, task=deed.task or None, event=event)
         work = work_of(
             recovery.world,
             token,

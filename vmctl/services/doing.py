@@ -12,8 +12,9 @@ from vmctl.domain.observation import state_seen
 from vmctl.domain.operation import Event, Mark, OperationState
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Change, ServerState
-from vmctl.errors import HostError
-from vmctl.sagas.saga import UNWIND, Outcome, next_move, run
+from vmctl.errors import HostError, NameTaken
+from vmctl.sagas.presence import is_ours
+from vmctl.sagas.saga import UNWIND, Outcome, next_move, past_pivot, run
 from vmctl.services.running import Log
 
 if TYPE_CHECKING:
@@ -51,7 +52,15 @@ def do(
     if back and log.fault is None and next_move(saga, log.marks()) is not Outcome.DONE:
         log.write(UNWIND, Mark.FAILED, "it was asked that all be undone")
     outcome, fault = run(saga, log, work, check=work.check, tell=say)
-    return _settle(work, outcome, fault or log.fault, actor, action)
+    try:
+        return _settle(work, outcome, fault or log.fault, actor, action)
+    except NameTaken as taken:
+        if outcome is not Outcome.DONE or past_pivot(saga, log.marks()):
+            raise
+        # Its new name went to another one meanwhile: all that was done is undone.
+        log.write(UNWIND, Mark.FAILED, str(taken))
+        outcome, _ = run(saga, log, work, tell=say)
+        return _settle(work, outcome, taken, actor, action)
 
 
 def _settle(
@@ -70,7 +79,10 @@ def _settle(
         Outcome.UNWOUND: OperationState.UNWOUND,
         Outcome.STUCK: OperationState.STUCK,
     }[outcome]
+    ours = machine is not None and is_ours(work, machine)
     change = Change(
+        name=work.spec.name if done else None,
+        domain=machine.name if machine is not None and ours else None,
         state=now,
         task=None if state.over else str(work.params.get("deed")),
         power=machine.power if machine is not None else None,

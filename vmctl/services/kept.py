@@ -44,11 +44,12 @@ def work_of(
 ) -> Work:
     """Take up the work on one attempt; to delete it takes neither params, secrets nor claim."""
     kept = params or {}
+    wanted = kept.get("spec")  # what a deed makes of the server, if anything
     return Work(
         world=world,
         token=token,
         host=host,
-        spec=from_plain(ServerSpec, server.spec),
+        spec=from_plain(ServerSpec, wanted if isinstance(wanted, dict) else server.spec),
         build=from_plain(Build, attempt.plan),
         claim=claim or _never,
         secrets=secrets or Secrets(),

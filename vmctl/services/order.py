@@ -29,7 +29,6 @@ T = TypeVar("T")
 _MIB = 1024 * 1024
 _USER_DATA_LIMIT = 65535
 _NEW_FILES = (5, 10240, 255)  # how many, how large, how long a path: as Nova's quotas are
-_PROPERTIES, _TAGS = 128, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +170,12 @@ def _check_words(wish: Wish, problems: _Problems) -> None:
     for key, value in wish.properties.items():
         problems.add(names.key_problem("--property", key))
         problems.add(names.text_problem(f"--property {key}", value))
-    if len(wish.properties) > _PROPERTIES:
-        problems.add(f"--property: {len(wish.properties)}, and {_PROPERTIES} are allowed")
+    if len(wish.properties) > names.PROPERTIES:
+        problems.add(f"--property: {len(wish.properties)}, and {names.PROPERTIES} are allowed")
     for tag in wish.tags:
         problems.add(names.tag_problem(tag))
-    if len(set(wish.tags)) > _TAGS:
-        problems.add(f"--tag: {len(wish.tags)}, and {_TAGS} are allowed")
+    if len(set(wish.tags)) > names.TAGS:
+        problems.add(f"--tag: {len(wish.tags)}, and {names.TAGS} are allowed")
     if wish.description is not None:
         problems.add(names.text_problem("--description", wish.description))
     if wish.password is not None and (not wish.password or "\n" in wish.password):

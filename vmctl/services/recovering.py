@@ -9,10 +9,12 @@ from vmctl.domain.host import Host
 from vmctl.domain.operation import Event, OperationState
 from vmctl.domain.plain import from_plain
 from vmctl.domain.record import AttemptState, Change, ServerState
-from vmctl.domain.spec import Secrets
-from vmctl.errors import NotFound, VmctlError
+from vmctl.domain.spec import Secrets, ServerSpec
+from vmctl.errors import NotFound, OwnershipLost, StateError, VmctlError
 from vmctl.sagas import CREATE, DELETE, SAGAS
+from vmctl.sagas.presence import is_ours
 from vmctl.sagas.saga import Outcome
+from vmctl.sagas.setting import tell
 from vmctl.services.doing import do
 from vmctl.services.kept import work_of
 from vmctl.services.running import Ended, pay, run_attempt, run_delete, turn_back, was_kept
@@ -98,6 +100,23 @@ class Case:
         work = self.work(self.current())
         settled = do(work, self.saga, self.recovery.actor, action=self.action, back=back)
         return self.recovered(settled.state, settled.fault)
+
+    def tell_host(self) -> Recovered:
+        """Tell a host what was said of its server while it did not answer."""
+        server = self.store.server(self.server.id)
+        if server.deleted is not None:
+            return self.end(OperationState.DONE, None)
+        try:
+            work = self.work(self.current())
+            work.spec = from_plain(ServerSpec, server.spec)
+            tell(work)
+            machine = work.hypervisor.machine(server.id)
+        except (OwnershipLost, StateError):
+            raise
+        except VmctlError as error:
+            return self.end(OperationState.OWED, error)
+        called = Change(domain=machine.name) if machine and is_ours(work, machine) else None
+        return self.end(OperationState.DONE, None, change=called)
 
     def call_off(self) -> Recovered:
         """End a delete that did nothing yet."""

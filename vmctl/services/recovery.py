@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmctl.domain.operation import OperationState
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
-from vmctl.sagas import CREATE, DELETE, SAGAS
+from vmctl.sagas import CREATE, DELETE, SAGAS, SET
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
 from vmctl.services.settling import owed_of
@@ -69,8 +70,12 @@ def pay_owed(recovery: Recovery, hosts: Collection[str]) -> tuple[Recovered, ...
     for operation in store.operations(unfinished=True):
         if operation.server is None:
             continue
-        owing = any(one.host in hosts for one in owed_of(store, operation.server))
-        if not owing or not _is_settled(operation, store.server(operation.server)):
+        owing = {one.host for one in owed_of(store, operation.server)}
+        if operation.saga == SET.name:
+            owing = {operation.host or ""}
+        if not owing.intersection(hosts) or not _is_settled(
+            operation, store.server(operation.server)
+        ):
             continue
         try:
             paid.append(_recover(recovery, operation, back=False, hosts=hosts))
@@ -88,6 +93,8 @@ def _recover(
 ) -> Recovered:
     with _adopted(recovery, operation, back=back) as case:
         if _is_settled(case.operation, case.server):
+            if case.operation.saga == SET.name:
+                return case.tell_host()
             return case.pay_only(hosts)
         if case.operation.saga == DELETE.name:
             return case.call_off() if back else case.delete()
@@ -140,6 +147,8 @@ def _is_settled(operation: Operation, server: Server) -> bool:
     """Whether it is over for its server: all that may be left is to clean up."""
     if operation.saga == DELETE.name:
         return server.deleted is not None
+    if operation.saga == SET.name:
+        return operation.state is OperationState.OWED
     return operation.saga == CREATE.name and server.state is not ServerState.BUILDING
 
 

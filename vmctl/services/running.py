@@ -36,7 +36,7 @@ from vmctl.errors import (
     VmctlError,
 )
 from vmctl.sagas import CLEANUP, CREATE, DELETE
-from vmctl.sagas.presence import PATIENCE, clear, remains
+from vmctl.sagas.presence import PATIENCE, SETTLING, clear, remains
 from vmctl.sagas.saga import UNWIND, Outcome, next_move, run
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from vmctl.ports import Store
     from vmctl.sagas.saga import Saga
     from vmctl.sagas.work import Work
-
-SETTLING = 2.0
-"""Seconds after which a call that was in flight when its client died has landed, or never will."""
 
 _LOOKS = 3
 
@@ -220,7 +217,7 @@ def prove_gone(work: Work) -> None:
             return
     raise RemoteFailed(
         work.host.name,
-        f"{work.host.name}: of server {work.build.name} there comes back again and again:"
+        f"{work.host.name}: of server {work.spec.name} there comes back again and again:"
         f" {', '.join(left)}",
         hint="someone else is at work on it there; then: vmctl operation resume"
         f" {work.token.operation}",

@@ -88,7 +88,7 @@ def fit(spec: ServerSpec, build: Build, offers: Offers, place: PoolPlace) -> Fit
         problems.append(str(error))
     if problems:
         raise VmctlError(
-            f"{build.host} cannot make the server {build.name}: {'; '.join(problems)}",
+            f"{build.host} cannot make the server {spec.name}: {'; '.join(problems)}",
             hint="the flavor's extra specs and the image's properties ask for it",
         )
     tpm = None

@@ -13,6 +13,7 @@ from vmctl.adapters.store.servers import nics_at, rows
 from vmctl.domain.kept import Debt
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import AttemptState
+from vmctl.sagas import SET
 
 if TYPE_CHECKING:
     from vmctl.adapters.store.engine import Tx
@@ -33,6 +34,8 @@ def owed(tx: Tx, host: str) -> tuple[Debt, ...]:
     ids = sorted({row["server"] for row in found})
     payers = defaultdict(list)
     waiting = operations.c.server.in_(ids) & (operations.c.state == OperationState.OWED)
+    # What a host is only to be told cleans up nothing there.
+    waiting &= operations.c.saga != SET.name
     ordered = select(operations).where(waiting).order_by(operations.c.started, operations.c.id)
     for row in rows(tx, ordered):
         payers[row["server"]].append(row["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def nics_at(tx: Tx, ids: Collection[str]) -> Nics:
 def change(tx: Tx, server: str | None, change: Change) -> None:
     """Change what the record says of a server; what a change leaves None stays."""
     values: dict[str, Any] = {"task": change.task, "updated": tx.now}
-    for name in ("state", "power", "host", "fault", "locked", "protected", "boot"):
+    for name in ("name", "state", "power", "host", "fault", "locked", "protected", "boot"):
         value = getattr(change, name)
         if value is not None:
             values[name] = value
@@ -112,6 +113,18 @@ def change(tx: Tx, server: str | None, change: Change) -> None:
     if change.deleted:
         values["deleted"] = func.coalesce(servers.c.deleted, tx.now)
     tx.connection.execute(update(servers).where(servers.c.id == server).values(values))
+    if change.domain is not None:
+        _name_domain(tx, server, change.domain)
+
+
+def _name_domain(tx: Tx, server: str | None, name: str) -> None:
+    """Have the plan of a server's last attempt say what its domain is called."""
+    last = select(servers.c.attempt).where(servers.c.id == server).scalar_subquery()
+    which = (attempts.c.server == server) & (attempts.c.number == last)
+    plan = json.loads(tx.connection.execute(select(attempts.c.plan).where(which)).scalar_one())
+    if plan.get("name") != name:
+        values = {"plan": as_json({**plan, "name": name}), "updated": tx.now}
+        tx.connection.execute(update(attempts).where(which).values(values))
 
 
 def _nics(tx: Tx, which: ColumnElement[bool] | None = None) -> Nics:
