@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -67,3 +69,17 @@ def test_servers_are_waited_for_whatever_happens_inside_of_them(vmctl: Vmctl) ->
 
     assert (off.code, vain.code, back.code) == (0, 12, 0)
     assert "server near: no ACTIVE within 3 s: it is SHUTOFF" in vain.err
+
+
+def test_a_server_is_told_and_counted_as_its_host_has_it(vmctl: Vmctl) -> None:
+    xml = vmctl.ok("server", "show", "far", "--xml")
+    counted = json.loads(vmctl.ok("server", "show", "far", "--diagnostics", "-f", "json"))
+
+    graphics = ET.fromstring(xml).find("devices/graphics")
+    assert graphics is not None
+    assert (graphics.get("type"), graphics.get("passwd")) == ("vnc", None)
+    assert (counted["hypervisor"], counted["state"]) == ("qemu", "running")
+    assert counted["cpu_details"][0]["time"] > 0
+    assert counted["disk_details"][0]["read_bytes"] > 1_000_000
+    assert counted["nic_details"][0]["rx_packets"] > 0
+    assert counted["memory_details"]["maximum"] == 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
@@ -42,7 +43,8 @@ def _record(host: str, state: State, uuid: str, record: str) -> None:
     old = find_record(machine["xml"])
     if old is None:
         raise RemoteFailed(host, f"{host}: {uuid} has no record")
-    machine["xml"] = machine["xml"].replace(old, record)
+    for which in {"xml", "live"} & set(machine):
+        machine[which] = machine[which].replace(old, record)
 
 
 def _start(host: str, state: State, uuid: str) -> None:
@@ -62,7 +64,7 @@ def _start(host: str, state: State, uuid: str) -> None:
     ]
     if missing:
         raise RemoteFailed(host, f"{host}: {uuid} cannot start without {missing[0]}")
-    machine.update(on=True, paused=False, saved=False)
+    machine.update(on=True, paused=False, saved=False, live=machine["xml"])
 
 
 def _destroy(host: str, state: State, uuid: str) -> None:
@@ -259,3 +261,7 @@ def read(xml: str) -> Element:
 def macs_in(xml: str) -> set[str]:
     found = read(xml).iterfind("devices/interface/mac")
     return {one.get("address", "") for one in found}
+
+
+def without_secrets(xml: str) -> str:
+    return re.sub(r"""\spasswd=(['"]).*?\1""", "", xml)

@@ -23,12 +23,16 @@ from tests.support.fake_effects import (
     FORMATS,
     POOL,
     State,
+    guest_of,
     machine_of,
     macs_in,
     pool_of,
+    power_of,
+    without_secrets,
 )
 from vmctl.domain.agent import AGENT_LIMIT
 from vmctl.domain.build import Volume
+from vmctl.domain.diagnostics import CardFigures, Diagnostics
 from vmctl.domain.host import Host
 from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
 from vmctl.domain.record import Power
@@ -65,6 +69,7 @@ class FakeFleet:
         folder = self.folder / name
         folder.mkdir(parents=True)
         foreign = {"name": "foreign", "xml": "<domain/>", "on": True, "autostart": True}
+        foreign["live"] = foreign["xml"]
         promises = {"52:54:00:ff:ff:ff": [["10.0.0.9"], "foreign"]}
         state = {
             "down": False,
@@ -314,6 +319,33 @@ class FakeHypervisor:
                 if mac in macs
                 for address in addresses
             )
+
+    def definition(self, uuid: str, *, live: bool = False) -> str:
+        machine = self._machine(uuid)
+        return without_secrets(machine["live" if live and machine["on"] else "xml"])
+
+    def diagnostics(self, uuid: str) -> Diagnostics:
+        machine = self._machine(uuid)
+        xml = machine["live" if machine["on"] else "xml"]
+        guest = guest_of(uuid, machine | {"xml": xml})
+        cards = sorted(macs_in(xml))
+        return Diagnostics(
+            power=power_of(machine),
+            virt_type=self._type,
+            cpu_times=(7_000_000,) * guest.vcpus if machine["on"] else (),
+            memory=guest.memory,
+            memory_used=guest.memory,
+            cards=tuple(CardFigures(mac=mac, rx_bytes=9) for mac in cards) if machine["on"] else (),
+        )
+
+    def _machine(self, uuid: str) -> State:
+        with self._fleet.state(self._host) as state:
+            found: State | None = state["machines"].get(uuid)
+        if found is None:
+            raise RemoteFailed(
+                self._host, f"{self._host}: machine {uuid} is not there", reason="absent"
+            )
+        return found
 
     def agent(
         self,

@@ -36,10 +36,10 @@ def lister(function: Callable[..., Table]) -> click.Command:
     return _showing(function, [*_common("tables"), *_LIST_OPTIONS])
 
 
-def shower(function: Callable[..., Record | Table]) -> click.Command:
+def shower(function: Callable[..., Record | Table | str]) -> click.Command:
     """Make a command that shows one thing: it gets the output options of a record.
 
-    What makes several things at once may show them in a table.
+    What makes several things at once may show them in a table; text is printed as it is.
     """
     return _showing(function, [*_common("records"), *_SHOW_OPTIONS])
 
@@ -77,10 +77,15 @@ def shapes(command: click.Command) -> Shapes:
     return found
 
 
-def _showing(function: Callable[..., Table | Record], options: list[click.Option]) -> click.Command:
+def _showing(
+    function: Callable[..., Table | Record | str], options: list[click.Option]
+) -> click.Command:
     def run(context: Context, **params: object) -> int:
         chosen = _chosen(context, params)
         result = function(replace(context, output=chosen), **params)
+        if isinstance(result, str):
+            context.write(result)
+            return 0
         context.write(render(result, chosen, context.screen))
         return result.exit_code
 

@@ -10,19 +10,49 @@ from vmctl.cli.command import shower
 from vmctl.cli.output import Record
 from vmctl.cli.server_fields import Story, fields_of
 from vmctl.cli.server_words import the_server, zones_of_hosts
+from vmctl.errors import UsageError
 
 if TYPE_CHECKING:
     from vmctl.cli.context import Context
     from vmctl.domain.record import Server
 
 
+_WHAT = "--diagnostics, --xml and --placement exclude each other"
+
+
 @shower
 @click.argument("server", metavar="SERVER")
 @click.option("--refresh", is_flag=True, help="ask its host now, for its addresses too")
 @click.option("--placement", is_flag=True, help="with why it stands where it does")
-def server_show(context: Context, *, server: str, refresh: bool, placement: bool) -> Record:
+@click.option("--diagnostics", is_flag=True, help="what its host counts of it, and nothing else")
+@click.option(
+    "--xml", is_flag=True, help="its domain on its host, as it runs; no password is in it"
+)
+@click.option("--inactive", is_flag=True, help="with --xml: as it will be at its next start")
+def server_show(
+    context: Context,
+    *,
+    server: str,
+    refresh: bool,
+    placement: bool,
+    diagnostics: bool,
+    xml: bool,
+    inactive: bool,
+) -> Record | str:
     """Show one server, by name or id."""
+    if diagnostics + xml + placement > 1:
+        raise UsageError(_WHAT)
+    if inactive and not xml:
+        raise UsageError("--inactive goes with --xml")
     found = the_server(context, server)
+    if xml:
+        from vmctl.cli.server_figures import definition
+
+        return definition(context, found, live=not inactive)
+    if diagnostics:
+        from vmctl.cli.server_figures import diagnosed
+
+        return diagnosed(context, found)
     if refresh:
         from vmctl.cli.server_refresh import look_at
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vmctl.domain.build import Build, Volume
+    from vmctl.domain.diagnostics import Diagnostics
     from vmctl.domain.host import Host
     from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
     from vmctl.domain.network import Network
@@ -128,6 +129,15 @@ class Hypervisor(Protocol):
         Raises RemoteFailed: its reason is one of vmctl.domain.agent's, `refused` where the machine
         does not run, or `absent`. The arguments, which may be secret, are in no error and no log.
         """
+
+    def definition(self, uuid: str, *, live: bool = False) -> str:
+        """Give a domain's XML, as it runs or as it will be at its next start.
+
+        One that is off is only the latter. No password is in it.
+        """
+
+    def diagnostics(self, uuid: str) -> Diagnostics:
+        """Say what the host counts of a domain, since its start."""
 
 
 class Hypervisors(Protocol):

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.hypervisor import addresses as seen
-from vmctl.adapters.hypervisor import agent, domains, networks, offers, power
+from vmctl.adapters.hypervisor import agent, domains, figures, networks, offers, power
 from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
 from vmctl.domain.agent import AGENT_LIMIT
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.domain.build import Volume
+    from vmctl.domain.diagnostics import Diagnostics
     from vmctl.domain.host import Host
     from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
     from vmctl.ports import Shell, Shells
@@ -209,6 +210,16 @@ class LibvirtHypervisor:
         """Ask the agent in a machine's guest."""
         with self._link() as link:
             return agent.ask(link, uuid, command, arguments or {}, timeout=timeout)
+
+    def definition(self, uuid: str, *, live: bool = False) -> str:
+        """Give a domain's XML, as it runs or as it will be at its next start."""
+        with self._link() as link:
+            return figures.definition(link, uuid, live=live)
+
+    def diagnostics(self, uuid: str) -> Diagnostics:
+        """Give what the host counts of a domain."""
+        with self._link() as link:
+            return figures.diagnostics(link, uuid)
 
     @contextlib.contextmanager
     def _link(self) -> Iterator[Link]:
