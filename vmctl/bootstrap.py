@@ -366,6 +366,10 @@ class App:
         self.close()
         return run(words)
 
+    def guest_passage(self, host: Host) -> str:
+        """Write a script that leads through a host to its guests, to stay; give its path."""
+        return self.libvirts.passage(host, folder=f"{self.config.state_folder}/ssh")
+
     @cached_property
     def actor(self) -> Actor:
         """Who gives this command."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from tests.support.fake_parts import Nobody
 from tests.support.images import a_qcow2
 from tests.support.product import Product, a_sample
 from tests.support.recorded import a_card, a_spec, running
@@ -25,6 +26,7 @@ from vmctl.services.hosts import sighting
 if TYPE_CHECKING:
     from vmctl.adapters.guest_entry import GuestWay
     from vmctl.domain.host import Host
+    from vmctl.ports import Prober
 
 INVENTORY = """
 hosts:
@@ -44,6 +46,10 @@ class Entered(App):
     """Enters no guest, and says how it would."""
 
     ways: ClassVar[list[tuple[str | None, str]]] = []
+
+    @property
+    def prober(self) -> Prober:
+        return Nobody()
 
     def enter_guest(self, way: GuestWay, command: tuple[str, ...], through: Host | None) -> int:
         del command, through

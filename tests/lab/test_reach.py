@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,7 +19,9 @@ from tests.lab.servers import Running, create_words
 from tests.lab.vmctl import Vmctl
 
 KEY = ("--key-name", stock.KEYPAIR)
-NAT = ("--network", "default", *KEY, "--wait-for", "ssh")
+# Another one in each run: what a lease was given for, it is kept for, for an hour.
+ADDRESS = f"192.168.122.{random.randrange(60, 250)}"
+NAT = ("--nic", f"net-id=default,v4-fixed-ip={ADDRESS}", *KEY, "--wait-for", "ssh")
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +90,84 @@ def test_a_server_is_told_and_counted_as_its_host_has_it(vmctl: Vmctl) -> None:
     assert counted["disk_details"][0]["read_bytes"] > 1_000_000
     assert counted["nic_details"][0]["rx_packets"] > 0
     assert counted["memory_details"]["maximum"] == 128
+
+
+def the(vmctl: Vmctl, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run one of OpenSSH's own programs, which knows nothing of vmctl but the file."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(vmctl.home), "SHELL": "/bin/sh"}
+    return subprocess.run(
+        words, input=stdin, capture_output=True, text=True, env=environ, timeout=60, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def config(vmctl: Vmctl) -> str:
+    """A file for plain ssh -F."""
+    file = vmctl.home / "its own ssh_config"
+    key = str(vmctl.lab.plan.key)
+    file.write_text(vmctl.ok("ssh-config", "-l", "root", "-i", key))
+    return str(file)
+
+
+def test_plain_ssh_and_scp_reach_a_server_behind_a_host_behind_another(
+    vmctl: Vmctl, config: str, tmp_path: Path
+) -> None:
+    told = the(vmctl, "ssh", "-F", config, "far", "uname -n; echo no >&2; exit 7")
+    identity = servers.show(vmctl, "near")["id"]
+    by_id = the(vmctl, "ssh", "-F", config, identity, "uname -n")
+    (tmp_path / "file").write_text("copied\n")
+    copied = the(vmctl, "scp", "-q", "-F", config, str(tmp_path / "file"), "far:/tmp/there")
+    back = the(vmctl, "scp", "-q", "-F", config, "far:/tmp/there", str(tmp_path / "back"))
+
+    assert (told.returncode, told.stdout, told.stderr) == (7, "far\n", "no\n")
+    assert (by_id.returncode, by_id.stdout) == (0, "near\n")
+    assert (copied.returncode, copied.stderr, back.returncode) == (0, "", 0)
+    assert (tmp_path / "back").read_text() == "copied\n"
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="cm") as name:
+        yield Path(name)
+
+
+def test_connections_that_are_shared_as_ansible_does_it_never_lead_to_another_server(
+    vmctl: Vmctl, config: str, short: Path
+) -> None:
+    options = ["ControlMaster=auto", "ControlPersist=20s", "PasswordAuthentication=no"]
+    options.append(f"ControlPath={short}/%C")
+    shared = ["-C", *(word for one in options for word in ("-o", one))]
+    names = ("far", "near", "far", "near")
+    try:
+        told = [
+            the(vmctl, "ssh", "-F", config, *shared, name, "/bin/sh -c 'uname -n && sleep 0'")
+            for name in names
+        ]
+        masters = len(list(short.iterdir()))
+    finally:
+        for name in ("far", "near"):
+            the(vmctl, "ssh", "-F", config, *shared, "-O", "exit", name)
+
+    addresses = [servers.show(vmctl, name)["addresses"]["default"] for name in names[:2]]
+    assert addresses == [[ADDRESS]] * 2
+    assert [(one.returncode, one.stdout) for one in told] == [(0, f"{name}\n") for name in names]
+    assert masters == 2
+
+
+def test_another_key_is_refused_by_plain_ssh_as_well(vmctl: Vmctl, config: str) -> None:
+    keys = vmctl.home / "state/vmctl/known_hosts"
+    before = keys.read_text()
+    near, far = (servers.show(vmctl, name)["id"] for name in ("near", "far"))
+    assert {line.split()[0] for line in before.splitlines()} >= {near, far}
+    keys.write_text(before.replace(near, "x").replace(far, near))
+    try:
+        refused = the(vmctl, "ssh", "-F", config, "near", "true")
+        also = vmctl("ssh", "near", "-l", "root", "-i", str(vmctl.lab.plan.key), "--", "true")
+    finally:
+        keys.write_text(before)
+
+    assert (refused.returncode, also.code) == (255, 255)
+    assert "Host key verification failed" in refused.stderr
+    assert f"near was to be entered at root@{ADDRESS} (default, seen by " in also.err
+    assert "through kvm1" in also.err

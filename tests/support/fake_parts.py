@@ -14,7 +14,7 @@ from vmctl.domain.build import READY_SUFFIX, base_name
 from vmctl.domain.host import Host
 from vmctl.domain.sample import Depth, FoundPool, HostSample
 from vmctl.domain.spec import ImageUse
-from vmctl.errors import LeaseLost, TimedOut
+from vmctl.errors import HostUnreachable, LeaseLost, TimedOut
 
 MEMORY = 16 * 1024
 
@@ -80,6 +80,14 @@ class FakeProber:
             bridge_filter=True,
             bridge_filter6=True,
         )
+
+
+class Nobody:
+    """Looks at hosts that do not answer."""
+
+    def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
+        del depth, before
+        raise HostUnreachable(host.name, f"{host.name} did not answer", reason="timeout")
 
 
 @dataclass

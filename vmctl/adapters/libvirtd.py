@@ -181,12 +181,15 @@ class LibvirtConnections:
         libvirt_wrapper.write(files)
         return words
 
-    def passage(self, host: Host) -> str:
-        """Return the script that leads through a host to what only it reaches, and write it."""
+    def passage(self, host: Host, *, folder: str | None = None) -> str:
+        """Return the script that leads through a host to what only it reaches, and write it.
+
+        It stands among what can be made again, unless a folder is named.
+        """
         shell = self._shells.ssh(host)
         path, files = libvirt_wrapper.passage(
             shell.route,
-            self._folder,
+            folder or self._folder,
             limit=self._shells.connect_limit,
             pinned=shell.verified_key() if host.host_key else None,
         )

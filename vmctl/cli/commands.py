@@ -105,6 +105,7 @@ COMMANDS: Commands = {
     "server unset": Command("vmctl.cli.server_set", "server_unset", "drop what is said of servers", names=("server",)),
     "server wait": Command("vmctl.cli.server_wait", "server_wait", "wait until servers are as far as wanted", names=("server",)),
     "ssh": Command("vmctl.cli.server_ssh", "server_ssh", "enter a server, or run a command there", names=("server",)),
+    "ssh-config": Command("vmctl.cli.server_ssh_config", "ssh_config", "print an OpenSSH configuration for servers", names=("server",)),
     "subnet list": Command("vmctl.cli.network", "subnet_list", "list the subnets of the networks"),
     "version": Command("vmctl.cli.help", "version", "print the version", plain=True),
 }  # fmt: skip

@@ -54,6 +54,13 @@ def look_again(context: Context) -> None:
     _say(context, watch_of(context).observe(lines))
 
 
+def look_at_all(context: Context, servers: Iterable[Server]) -> None:
+    """Look at some servers and their addresses, all hosts side by side."""
+    from vmctl.domain.server_line import line_of
+
+    _look(context, map(line_of, servers), addresses=True)
+
+
 def look_at(context: Context, server: Server) -> None:
     """Look at one server, and at its addresses."""
     from vmctl.domain.server_line import line_of

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from vmctl.cli.command import action
+from vmctl.cli.server_ways import Place, Wish, identity_of, login_of, the_places
 from vmctl.cli.server_words import refuse_off, the_server
-from vmctl.errors import HostError, NotFound
+from vmctl.errors import HostError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from vmctl.adapters.guest_entry import GuestWay
     from vmctl.cli.context import Context
     from vmctl.domain.host import Host
     from vmctl.domain.record import Server
-
-_LOGINS = ("os_admin_user", "default_user")
-"""The properties of an image that name who is let in."""
 
 _TRY = 2.0
 """Seconds in which a server on a bridge must answer, if it is to be entered directly."""
@@ -27,10 +25,13 @@ _TRY = 2.0
 _FORGOTTEN = 10.0
 """Seconds after which this machine has forgotten which card bore a server's address before it."""
 
+_FAILED = 255
+"""What ssh itself ends with; a command there may, too."""
+
 
 @action
 @click.argument("server", metavar="SERVER")
-@click.argument("command", metavar="[-- COMMAND…]", nargs=-1)
+@click.argument("command", metavar="[-- [SSH OPTIONS] COMMAND…]", nargs=-1)
 @click.option("-l", "--login", metavar="LOGIN", help="as whom (the image's os_admin_user)")
 @click.option("-i", "--identity", metavar="FILE", help="with this private key")
 @click.option(
@@ -41,9 +42,25 @@ _FORGOTTEN = 10.0
     default=22,
     help="another port than 22",
 )
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="an option of ssh's configuration, before vmctl's own; repeatable",
+)
+@click.option("-v", "chatty", count=True, help="have ssh say what it does; repeatable")
 @click.option("-4", "v4", is_flag=True, help="at an IPv4 address")
 @click.option("-6", "v6", is_flag=True, help="at an IPv6 address")
-@click.option("--address-type", "network", metavar="NETWORK", help="at its address on this network")
+@click.option(
+    "--address-type",
+    "network",
+    metavar="NETWORK",
+    help="at its address on this network; public or private: of that kind",
+)
+@click.option("--public", is_flag=True, help="at an address that the whole world may know")
+@click.option("--private", is_flag=True, help="at one that means something here alone")
 @click.option("--jump", is_flag=True, help="through its host, whatever can be reached from here")
 def server_ssh(
     context: Context,
@@ -53,84 +70,77 @@ def server_ssh(
     login: str | None,
     identity: str | None,
     port: int,
+    options: tuple[str, ...],
+    chatty: int,
     v4: bool,
     v6: bool,
     network: str | None,
+    public: bool,
+    private: bool,
     jump: bool,
 ) -> int:
     """Enter a server, or run a command there; the exit code is the command's own.
 
     It goes to an address that it was seen to have, else to a planned one, and through its host
     where it is behind that host's NAT or does not answer from here. The key that it shows first is
-    kept by the server's id, and another one is refused from then on.
+    kept by the server's id, and another one is refused from then on. Options of ssh's own may stand
+    behind --, before the command.
     """  # fmt: skip
-    from vmctl.adapters.guest_entry import GuestWay
+    from vmctl.adapters.guest_entry import GuestWay, split_words
 
-    app = context.app
+    types = [name for name, said in (("public", public), ("private", private)) if said]
+    types += [network] if network else []
+    if len(types) > 1:
+        raise UsageError("--public, --private and --address-type exclude each other")
+    own, words = split_words(command)
     found = the_server(context, server)
     refuse_off(context, found)
-    wanted = (network, None if v4 is v6 else v6)
-    places = list(_places(context, found, *wanted))
-    if not places:
-        # Nothing was planned and nobody has looked: look now.
-        from vmctl.cli.server_refresh import look_at
-
-        look_at(context, found)
-        found = app.store.server(found.id)
-        places = list(_places(context, found, *wanted))
-    if not places:
-        raise NotFound(
-            f"no address of server {found.name} is known{f' on {network}' if network else ''}",
-            hint=f"vmctl server show {found.name} --refresh",
-        )
-    address, behind = places[0]
-    through = _through(context, found, address, port, behind=behind, jump=jump)
+    wish = Wish(network=types[0] if types else None, v6=None if v4 is v6 else v6)
+    places = the_places(context, found, wish)
+    through = _through(context, found, places[0], port, jump=jump)
     way = GuestWay(
         server=found.id,
-        address=address,
-        login=login or _login(found),
+        address=places[0].address,
+        login=login or login_of(found),
         port=port,
-        identity=identity,
+        identity=identity or identity_of(context, found),
+        words=(*("-v",) * chatty, *(word for one in options for word in ("-o", one)), *own),
     )
-    return app.enter_guest(way, command, through)
+    code = context.app.enter_guest(way, words, through)
+    if code == _FAILED:
+        _explain(context, found, way, _Taken(places=tuple(places), through=through))
+    return code
 
 
-def _places(
-    context: Context,
-    server: Server,
-    network: str | None,
-    v6: bool | None,  # noqa: FBT001
-) -> Iterator[tuple[str, bool]]:
-    """Give its addresses, the best first, and whether each is behind its host's NAT."""
-    behind = _behind_nat(context, server)
-    seen = {(one.mac, one.address) for one in server.seen}
-    found = []
-    for place, nic in enumerate(server.nics):
-        own = [address for mac, address in seen if mac == nic.mac]
-        for address in dict.fromkeys((*own, *nic.addresses)):
-            is_v6 = ":" in address
-            # Such an address says nothing without the card that it is seen from.
-            if address.startswith("fe80:") or v6 not in (None, is_v6):
-                continue
-            if network in (None, nic.network):
-                key = ((nic.mac, address) not in seen, place, is_v6, address)
-                found.append((key, address, nic.mac in behind))
-    for _, address, nat in sorted(found):
-        yield address, nat
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """Which way was taken: to the first of the places, and through whom."""
+
+    places: tuple[Place, ...]
+    through: Host | None
 
 
-def _behind_nat(context: Context, server: Server) -> frozenset[str]:
-    """Say which of its cards are on a network that only its host reaches."""
-    for attempt in context.app.store.attempts(server.id):
-        if attempt.number == server.attempt:
-            cards = attempt.plan.get("cards")
-            held = cards if isinstance(cards, list) else []
-            return frozenset(card["mac"] for card in held if card.get("kind") == "network")
-    return frozenset()
+def _explain(context: Context, server: Server, way: GuestWay, taken: _Taken) -> None:
+    """Say where it went, once that has failed: the address may be one that nobody has."""
+    first, *others = taken.places
+    who = f"{way.login}@" if way.login else ""
+    port = f" port {way.port}" if way.port != 22 else ""
+    host = f", through {taken.through.name}" if taken.through else ""
+    context.say(
+        f"{server.name} was to be entered at {who}{first.address}{port}"
+        f" ({first.network}, {first.known}){host}"
+    )
+    if others:
+        rest = "; ".join(f"{one.address} ({one.network}, {one.known})" for one in others)
+        context.say(f"its other addresses: {rest}")
+    context.say(
+        f"hint: vmctl server show {server.name} --refresh looks for its addresses;"
+        f" vmctl console log show {server.name} tells how far it came"
+    )
 
 
 def _through(
-    context: Context, server: Server, address: str, port: int, *, behind: bool, jump: bool
+    context: Context, server: Server, place: Place, port: int, *, jump: bool
 ) -> Host | None:
     """Say which host it is to be reached through, if it is."""
     from vmctl.adapters.guest_entry import SSH, answers
@@ -140,12 +150,12 @@ def _through(
     host = context.app.inventory.host(server.host)
     if host.connection == "local":
         return None
-    if jump or behind:
+    if jump or place.behind:
         return host
     until = time.monotonic() + _FORGOTTEN
-    while not answers(address, port, seconds=_TRY):
+    while not answers(place.address, port, seconds=_TRY):
         late = time.monotonic() >= until
-        if late or port != SSH or _greeted_there(context, host, address):
+        if late or port != SSH or _greeted_there(context, host, place.address):
             return host
     return None
 
@@ -156,10 +166,3 @@ def _greeted_there(context: Context, host: Host, address: str) -> bool:
         return context.app.neighbours.ssh_answers(host, address, bridged=False)
     except HostError:
         return False
-
-
-def _login(server: Server) -> str | None:
-    from vmctl.domain.server_line import spec_text
-
-    named = (spec_text(server.spec, "image", "properties", name) for name in _LOGINS)
-    return next((name for name in named if name), None)
