@@ -58,7 +58,7 @@ def look_at_all(context: Context, servers: Iterable[Server]) -> None:
     """Look at some servers and their addresses, all hosts side by side."""
     from vmctl.domain.server_line import line_of
 
-    _look(context, map(line_of, servers), addresses=True)
+    _say(context, watch_of(context).observe(map(line_of, servers), addresses=True))
 
 
 def look_at(context: Context, server: Server) -> None:
