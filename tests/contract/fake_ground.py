@@ -52,7 +52,7 @@ class FakeGround:
     def guest(self, folder: Path) -> Iterator[str]:
         del folder
         name = str(uuid.uuid4())
-        self.hypervisor.ensure_defined(name, domain_xml(name, "guest", agent=True))
+        self.hypervisor.ensure_defined(name, domain_xml(name, "guest", agent=True, console=True))
         self.hypervisor.ensure_running(name)
         with self.fleet.state(self.name) as state:
             state["machines"][name]["agent"] = "answers"

@@ -12,7 +12,8 @@ RECORD = (
     '<v:server xmlns:v="urn:vmctl:server:1" number="{number}">{{"name": "a &lt; b"}}</v:server>'
 )
 
-_AGENT = "<target type='virtio' name='org.qemu.guest_agent.0'/>"
+_AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+_CONSOLE = "<serial type='pty'/>"
 
 
 class Ground(Protocol):
@@ -69,11 +70,17 @@ class Ground(Protocol):
 
 
 def domain_xml(
-    uuid: str, name: str, *, number: int = 1, record: bool = True, agent: bool = False
+    uuid: str,
+    name: str,
+    *,
+    number: int = 1,
+    record: bool = True,
+    agent: bool = False,
+    console: bool = False,
 ) -> str:
     """A machine that starts at once and idles in its firmware, for it has no disk."""
     metadata = f"<metadata>{RECORD.format(number=number)}</metadata>" if record else ""
-    channel = f"<channel type='unix'>{_AGENT}</channel>" if agent else ""
+    more = f"{_AGENT if agent else ''}{_CONSOLE if console else ''}"
     return f"""
 <domain type='qemu'>
   <name>{name}</name>
@@ -82,7 +89,7 @@ def domain_xml(
   <memory unit='MiB'>32</memory>
   <vcpu>1</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type></os>
-  <devices>{channel}<memballoon model='none'/></devices>
+  <devices>{more}<memballoon model='none'/></devices>
 </domain>"""
 
 

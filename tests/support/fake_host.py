@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.fake_agent import FakeAgents
+from tests.support.fake_console import FakeConsole, FakeConsoles
 from tests.support.fake_effects import (
     EFFECTS,
     FORMATS,
@@ -63,6 +64,7 @@ class FakeFleet:
 
     def __post_init__(self) -> None:
         self.agents = FakeAgents(self.folder / "agents")
+        self.consoles = FakeConsoles()
 
     def add(self, name: str) -> Host:
         """Have a host of that name, with a guest and a volume that are none of ours."""
@@ -199,6 +201,7 @@ class FakeHypervisor:
         machine = self.machine(uuid)
         if machine is not None and machine.power is not Power.SHUTDOWN:
             self._fleet.act(self._host, "destroy", uuid)
+            self._fleet.consoles.powered_off(uuid)
 
     def ensure_paused(self, uuid: str) -> None:
         if self._existing(uuid).power is not Power.PAUSED:
@@ -359,6 +362,12 @@ class FakeHypervisor:
         with self._fleet.state(self._host) as state:
             machine = state["machines"].get(uuid)
             return self._fleet.agents.ask(self._host, uuid, machine, command, dict(arguments or {}))
+
+    def console(self, uuid: str, *, force: bool = False) -> FakeConsole:
+        with self._fleet.state(self._host) as state:
+            xml = state["machines"].get(uuid, {}).get("xml", "")
+        machine = self.machine(uuid)
+        return self._fleet.consoles.attach(self._host, uuid, machine, xml, force=force)
 
 
 @contextmanager

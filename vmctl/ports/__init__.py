@@ -17,6 +17,7 @@ from vmctl.ports.hosts import (
     Shells,
     Stream,
 )
+from vmctl.ports.lines import Console
 from vmctl.ports.state import Catalog, Lease, Leases, Store
 
 Clock = Callable[[], float]
@@ -26,6 +27,7 @@ __all__ = [
     "BaseImages",
     "Catalog",
     "Clock",
+    "Console",
     "Examiner",
     "HostLease",
     "HostLeases",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
     from vmctl.domain.network import Network
     from vmctl.domain.spec import GroupUse, ImageUse, Secrets, ServerSpec
+    from vmctl.ports.lines import Console
 
 
 class Hypervisor(Protocol):
@@ -138,6 +139,13 @@ class Hypervisor(Protocol):
 
     def diagnostics(self, uuid: str) -> Diagnostics:
         """Say what the host counts of a domain, since its start."""
+
+    def console(self, uuid: str, *, force: bool = False) -> Console:
+        """Attach to a machine's serial console; by force if somebody else has it.
+
+        Raises RemoteFailed: its reason is one of vmctl.domain.console's, `refused` where the
+        machine does not run, or `absent`. Its log is written on meanwhile.
+        """
 
 
 class Hypervisors(Protocol):

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.hypervisor import addresses as seen
-from vmctl.adapters.hypervisor import agent, domains, figures, networks, offers, power
+from vmctl.adapters.hypervisor import agent, consoles, domains, figures, networks, offers, power
 from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
 from vmctl.domain.agent import AGENT_LIMIT
@@ -220,6 +220,15 @@ class LibvirtHypervisor:
         """Give what the host counts of a domain."""
         with self._link() as link:
             return figures.diagnostics(link, uuid)
+
+    def console(self, uuid: str, *, force: bool = False) -> consoles.StreamConsole:
+        """Attach to a machine's serial console; the connection is the console's until its end."""
+        link = self._new_link()
+        try:
+            return consoles.attach(link, uuid, force=force)
+        except BaseException:
+            link.close()
+            raise
 
     @contextlib.contextmanager
     def _link(self) -> Iterator[Link]:

@@ -57,6 +57,12 @@ class Link:
         if not self._left:
             self._connections.give_back(self.host, self.connection)
 
+    def leave(self) -> None:
+        """Leave the connection to what hangs on it."""
+        if not self._left:
+            self._left = True
+            self._connections.forsake(self.host, self.connection)
+
     def ask(self, doing: str, question: Callable[[libvirt.virConnect], T]) -> T:
         """Ask what changes nothing; asked once more where the connection proves to be dead."""
         try:
@@ -107,8 +113,7 @@ class Link:
         finally:
             # A ^C ends the waiting too, and not the call.
             if not ended.is_set():
-                self._left = True
-                self._connections.forsake(self.host, self.connection)
+                self.leave()
 
     def attempt(self, doing: str, work: Callable[[], T], *reasons: str) -> T | None:
         """Make a call; None where it failed for one of these reasons."""
