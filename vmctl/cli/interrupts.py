@@ -52,6 +52,30 @@ def interruptible(answer: str) -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have whoever asks to stop end the block by an Interrupted: once, so that it ends in order.
+
+    A signal that we were started to ignore, as nohup does, ends nothing.
+    """
+    heard = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        # What is given back on the way out is not to be interrupted in its turn.
+        for one in heard:
+            signal.signal(one, signal.SIG_IGN)
+        error = Interrupted(f"ended by {signal.Signals(number).name}")
+        error.exit_code = 128 + number
+        raise error
+
+    before = {number: signal.signal(number, handle) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _tell(words: str) -> None:
     """Write a line past all buffers: a handler may have stopped someone in the middle of one."""
     with suppress(OSError):
