@@ -87,3 +87,7 @@ class FakeConsoles:
         """A machine that is off closes its console."""
         if uuid in self._held:
             self._held[uuid].cut(ConsoleEnd.CLOSED)
+
+    def lose(self, uuid: str) -> None:
+        """Have the connection to the host end."""
+        self._held[uuid].cut(ConsoleEnd.LOST)

@@ -16,6 +16,7 @@ COMMANDS: Commands = {
     "command list": Command("vmctl.cli.basics", "command_list", "list the commands"),
     "complete": Command("vmctl.cli.completion", "complete", "list what may follow", plain=True, hidden=True),
     "completion": Command("vmctl.cli.completion", "script", "print a shell's completion script", names=("shell",), plain=True),
+    "console attach": Command("vmctl.cli.console_attach", "console_attach", "attach to a server's serial console", names=("server",)),
     "console log show": Command("vmctl.cli.server_console", "console_log_show", "print what a server said on its console", names=("server",)),
     "db backup": Command("vmctl.cli.db", "db_backup", "copy the database into a file"),
     "db rebuild": Command("vmctl.cli.db_rebuild", "db_rebuild", "bring servers back on record from the hosts"),
