@@ -50,7 +50,6 @@ _FAILED = 255
     multiple=True,
     help="an option of ssh's configuration, before vmctl's own; repeatable",
 )
-@click.option("-v", "chatty", count=True, help="have ssh say what it does; repeatable")
 @click.option("-4", "v4", is_flag=True, help="at an IPv4 address")
 @click.option("-6", "v6", is_flag=True, help="at an IPv6 address")
 @click.option(
@@ -71,7 +70,6 @@ def server_ssh(
     identity: str | None,
     port: int,
     options: tuple[str, ...],
-    chatty: int,
     v4: bool,
     v6: bool,
     network: str | None,
@@ -104,7 +102,11 @@ def server_ssh(
         login=login or login_of(found),
         port=port,
         identity=identity or identity_of(context, found),
-        words=(*("-v",) * chatty, *(word for one in options for word in ("-o", one)), *own),
+        words=(
+            *("-v",) * context.options.verbose,
+            *(word for one in options for word in ("-o", one)),
+            *own,
+        ),
     )
     code = context.app.enter_guest(way, words, through)
     if code == _FAILED:
