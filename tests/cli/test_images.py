@@ -4,7 +4,6 @@ import hashlib
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.plan import CHECKOUT
+from tests.support.children import started
 from tests.support.images import a_qcow2
 from tests.support.product import Product
 from tests.support.web import Web, web
@@ -203,7 +203,7 @@ def test_what_a_killed_create_left_is_swept_away_by_the_next(vmctl: Product, fil
     os.mkfifo(pipe)
     environ = {**os.environ, "VMCTL_DB": str(vmctl.db), "HOME": str(vmctl.folder)}
     words = [sys.executable, "-m", "vmctl", "image", "create", "x", "--file", str(pipe)]
-    with subprocess.Popen(words, env=environ, cwd=CHECKOUT) as process, pipe.open("wb") as feed:
+    with started(words, env=environ, cwd=CHECKOUT) as process, pipe.open("wb") as feed:
         feed.write(QCOW2[:100_000])
         feed.flush()
         while not kept(vmctl):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.children import started
+
 HERE = Path.cwd()
 SAMPLE = [sys.executable, "-m", "tests.cli"]
 PRODUCT = [sys.executable, "-m", "vmctl"]
@@ -35,7 +37,7 @@ def shell(line: str, **more: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_an_interrupt_ends_with_130() -> None:
-    with subprocess.Popen(
+    with started(
         [*SAMPLE, "fail", "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ()
     ) as child:
         assert child.stderr is not None
@@ -129,7 +131,7 @@ def test_a_terminal_gets_colour_and_a_fitted_table() -> None:
     master, slave = pty.openpty()
     env = environ(TERM="xterm", COLUMNS="40")
 
-    with subprocess.Popen(
+    with started(
         [*SAMPLE, "host", "list"], stdout=slave, stderr=slave, stdin=slave, env=env
     ) as child:
         os.close(slave)

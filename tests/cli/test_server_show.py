@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.children import started
 from tests.support.product import Product
 from tests.support.record import a_record
 from tests.support.stores import ACTOR
@@ -136,7 +137,7 @@ def test_events_are_followed_until_interrupted(vmctl: Product) -> None:
         "VMCTL_DB": str(vmctl.db),
     }
     words = ["events", "--follow", "--limit", "1", "-f", "ndjson"]
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-m", "vmctl", *words], stdout=subprocess.PIPE, env=environ, text=True
     ) as child:
         assert child.stdout is not None

@@ -12,6 +12,7 @@ from tests.lab.outside import Lab, plain
 from tests.lab.plan import NEIGHBOUR, lan_v6, network
 from tests.lab.test_host_check import FILTERS
 from tests.lab.vmctl import Vmctl
+from tests.support.children import started
 
 FALSE_MAC = "52:54:00:00:00:88"
 LISTEN = "httpd -p 8080 -h /run; wget -qO /dev/null -T 5 http://127.0.0.1:8080/lock/ 2>&1 || true"
@@ -53,17 +54,14 @@ def knock(lab: Lab, protocol: str, address: str, port: int) -> str:
 @contextlib.contextmanager
 def neighbour(lab: Lab, *words: str) -> Iterator[subprocess.Popen[str]]:
     """The neighbour at something that ends when its stdin does."""
-    with subprocess.Popen(
+    with started(
         lab.command("neighbour", *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
-        try:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-            yield child
-        finally:
-            if child.stdin is not None and not child.stdin.closed:
-                child.stdin.close()
-            child.wait(timeout=30)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        yield child
+        if child.stdin is not None and not child.stdin.closed:
+            child.stdin.close()
 
 
 def heard(child: subprocess.Popen[str]) -> dict[str, set[str]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.lab.outside import Lab
 from tests.lab.plan import CHECKOUT
+from tests.support.children import begun
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class Vmctl:
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         """Start a run and leave it to the test."""
-        return subprocess.Popen(
+        return begun(
             argv(*words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -22,11 +22,15 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.timeout(600)
 def test_whatever_is_killed_or_fails_is_made_whole_or_leaves_nothing(
     folder: Path, *, torture: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Killed with all that it has started, if it does not end.
+    within = ["timeout", "--signal=KILL", "7200" if torture else "480"]
+    words = [sys.executable, "-m", "tests.support.torture", str(folder)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.torture", str(folder), *(["all"] if torture else [])],
+        [*within, *words, *(["all"] if torture else [])],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -37,7 +41,7 @@ def test_whatever_is_killed_or_fails_is_made_whole_or_leaves_nothing(
     figures = json.loads(done.stdout)
     with capsys.disabled():
         sys.stdout.write(f"\ntorture: {json.dumps({**figures, 'problems': None})}\n")
-    assert figures["problems"] == []
+    assert figures["problems"] == [], done.stderr
     assert figures["processes killed"] > 150
     assert figures["ended"]["create: whole"] > 50
     assert figures["ended"]["create: gone"] > 50

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.children import must_end_within
 from tests.support.stores import a_nic, a_wanted, admit, anything_fits, begin, room_for
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.location import SqliteFile
@@ -171,6 +172,7 @@ def main(deed: str, database: str, count: str, word: str = "") -> None:
     for number in range(crowd):
         if os.fork() == 0:
             os.close(opened)
+            must_end_within(90)
             os.read(gate, 1)  # ends for all of them at once, when the parent closes its end
             os.write(write, f"{_outcome(DEEDS[deed], database, number, word)}\n".encode())
             os._exit(0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, event, inspect, text
 
+from tests.support.children import must_end_within
 from tests.support.stores import admit
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.location import PostgresUrl, parse_location
@@ -99,6 +100,7 @@ def killed_before(moment: int, act: Callable[[], None]) -> bool:
     """Act in a child that is killed before its n-th statement, and say whether it came through."""
     child = os.fork()
     if child == 0:
+        must_end_within(60)
         count_down(moment)
         act()
         os._exit(0)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.support.children import must_end_within
 from tests.support.stage import Stage, a_stage, copy_stage, create, delete
 from tests.support.stage import on_stage as open_stage
 from tests.support.verdict import judge, pristine_of
@@ -35,6 +36,8 @@ from vmctl.services.recovery import pay_owed, resume, unwind
 Deed = Callable[[Stage], None]
 WORKERS = 2
 SEED = 7
+LIMIT = 60.0
+"""Seconds for one process, which takes a fraction of one."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ def in_child(act: Callable[[], object]) -> tuple[int | None, str]:
     child = os.fork()
     if child == 0:
         os.close(read)
+        must_end_within(LIMIT)
         said: object = None
         code = 0
         try:
@@ -182,7 +186,7 @@ def in_child(act: Callable[[], object]) -> tuple[int | None, str]:
     if os.WIFSIGNALED(status):
         return os.WTERMSIG(status), ""
     if os.WEXITSTATUS(status):
-        raise AssertionError(json.loads(text))
+        raise AssertionError(json.loads(text) if text else "it hung: stderr tells where")
     return None, text
 
 
