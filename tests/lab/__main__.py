@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,6 @@ HOST_VERBS: dict[str, Callable[[HostPlan], None]] = {
     "power-off": power_off,
     "power-on": power_on,
     "restart-libvirt": faults.restart_libvirt,
-    "heal": faults.heal,
 }
 for _name, (_cause, _mend) in faults.FAULTS.items():
     HOST_VERBS[_name] = _cause
@@ -42,10 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     verbs.add_parser("check-foreign", help="compare what is not ours with the beginning")
     for verb in HOST_VERBS:
         verbs.add_parser(verb).add_argument("host")
+    heal = verbs.add_parser("heal", help="undo every fault but a power cut, of all hosts or some")
+    heal.add_argument("hosts", nargs="*")
     image = verbs.add_parser("image", help="build a guest image if need be; print its path")
     image.add_argument("kind", choices=sorted(IMAGES))
     beside = verbs.add_parser("neighbour", help="let the neighbour on the LAN do something")
     beside.add_argument("words", nargs=argparse.REMAINDER)
+    every = verbs.add_parser("each", help="run a command in every host; print it all as JSON")
+    every.add_argument("command", nargs=argparse.REMAINDER)
     inner = verbs.add_parser("inside", help="run a command in a host as its root")
     inner.add_argument("host")
     inner.add_argument("command", nargs=argparse.REMAINDER)
@@ -84,13 +88,22 @@ def _act(words: argparse.Namespace, root: Path) -> int:
             plan = lab.current(root)
             stock.fill(plan, demo.environ(plan))
         case "check-foreign":
-            changed = [line for host in lab.current(root).hosts for line in foreign.compare(host)]
+            plan = lab.current(root)
+            changed = [line for lines in lab.each(plan.hosts, foreign.compare) for line in lines]
             print("\n".join(changed) or "lab: what is not ours is as it was")
             return 1 if changed else 0
+        case "heal":
+            with one_at_a_time(root):
+                plan = lab.current(root)
+                lab.each([plan.host(one) for one in words.hosts] or plan.hosts, faults.heal)
         case "image":
             print(IMAGES[words.kind](default_cache()))
         case "neighbour":
             neighbour.enter(lab.current(root), words.words)
+        case "each":
+            plan = lab.current(root)
+            said = lab.each(plan.hosts, lambda host: (host.name, inside(host, *words.command)))
+            print(json.dumps(dict(said)))
         case "inside":
             print(inside(lab.current(root).host(words.host), *words.command), end="")
         case verb:

@@ -88,8 +88,9 @@ echo --
 virsh -q -c qemu:///system vol-list default | sed -n 's/^ *\\(vmctl-base-[^ ]*\\).*/\\1/p' | sort
 """
 _CLEAR = """
-virsh -q -c qemu:///system vol-list default | sed -n 's/^ *\\(vmctl-base-[^ ]*\\).*/\\1/p' |
-    while read -r name; do virsh -q -c qemu:///system vol-delete --pool default "$name"; done
+names=$(virsh -q -c qemu:///system vol-list default |
+    sed -n "s/^ *\\(vmctl-base-[^ ]*\\).*/vol-delete --pool default '\\1';/p")
+[ -z "$names" ] || virsh -q -c qemu:///system "$names"
 """
 
 
@@ -102,8 +103,7 @@ def ours(lab: Lab, name: str) -> set[str]:
 
 def clear(lab: Lab) -> None:
     """Take everything of ours out of the pools."""
-    for host in lab.hosts:
-        lab.do("inside", host.name, "sh", "-c", _CLEAR)
+    lab.each(_CLEAR)
 
 
 def here(lab: Lab) -> str:

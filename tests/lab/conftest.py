@@ -15,6 +15,7 @@ from tests.lab.outside import Lab
 from tests.lab.plan import default_root
 from tests.lab.reach import Reach, operator
 from tests.lab.vmctl import Vmctl
+from tests.support.children import end_all
 from tests.support.web import Web, web
 
 
@@ -40,14 +41,20 @@ def shared_lab() -> Iterator[Lab]:
             lab.do("down")
 
 
+@pytest.fixture(autouse=True)
+def _children() -> Iterator[None]:
+    """Let nothing that a test began and left run on beside the next."""
+    yield
+    end_all()
+
+
 @pytest.fixture
 def lab(shared_lab: Lab) -> Iterator[Lab]:
     """The lab for one test; whatever the test broke is mended after it."""
     yield shared_lab
     if not labs.is_up(shared_lab.root):
         shared_lab.do("up", "--hosts", str(shared_lab.plan.count))
-    for host in shared_lab.hosts:
-        shared_lab.do("heal", host.name)
+    shared_lab.do("heal")
 
 
 @pytest.fixture
@@ -80,6 +87,7 @@ def model(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def maker(shared_lab: Lab, model: Path, tmp_path: Path) -> Iterator[Vmctl]:
     """An operator like that, on a lab that is healed and without servers of ours afterwards."""
     yield servers.operator(shared_lab, tmp_path / "home", model)
+    end_all()
     shared_lab.do("up", "--hosts", str(shared_lab.plan.count))
     servers.wipe(shared_lab)
 

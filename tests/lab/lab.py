@@ -17,6 +17,7 @@ from tests.lab.shell import LabError, kill_all, namespaces
 PLAN_FILE = "lab.json"
 AT_ONCE = 8
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def up(root: Path, count: int) -> LabPlan:
@@ -54,7 +55,7 @@ def up(root: Path, count: int) -> LabPlan:
             power_on(host)
             foreign.remember(host)
 
-        _each(plan.hosts, bring_up)
+        each(plan.hosts, bring_up)
         operator.write_files(plan)
         operator.hand_over(plan)
         return plan
@@ -106,16 +107,17 @@ def _read(root: Path) -> LabPlan | None:
 def _clear(number: int) -> None:
     """Remove every process, namespace and link that bears this lab's prefix."""
     mine = [name for name in namespaces() if name.startswith(prefix(number))]
-    _each(mine, kill_all)
+    each(mine, kill_all)
     for name in mine:
         wire.unplug(name)
     wire.remove_links(number)
 
 
-def _each(things: Sequence[T], act: Callable[[T], None]) -> None:
+def each(things: Sequence[T], act: Callable[[T], R]) -> list[R]:
     """Act on all of them, some at a time, and fail with every failure there was."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         outcomes = [pool.submit(act, thing) for thing in things]
     failures = [str(o.exception()) for o in outcomes if o.exception()]
     if failures:
         raise LabError("\n".join(failures))
+    return [one.result() for one in outcomes]

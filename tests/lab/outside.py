@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,11 @@ class Lab:
         done = plain(*self.command(*words), seconds=120)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def each(self, script: str) -> dict[str, str]:
+        """Run a script in every host as its root, and return what each said."""
+        said: dict[str, str] = json.loads(self.do("each", "sh", "-c", script))
+        return said
 
     def ssh(
         self, host: str, script: str, *, seconds: float = 30

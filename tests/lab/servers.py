@@ -20,21 +20,17 @@ from tests.lab import foreign, stock
 from tests.lab.outside import Lab
 from tests.lab.plan import lan_v6, network
 from tests.lab.vmctl import Ended, Vmctl, argv
+from tests.support.children import begun
 
 FLAVOR = "nano"
 ZONES = {"kvm1": "az1", "kvm2": "az2", "kvm3": "az1"}
 LONG = 240
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LOOK = """
-virsh -q -c qemu:///system list --all --name
-echo --
-virsh -q -c qemu:///system vol-list default | awk '{print $1}'
+virsh -q -c qemu:///system 'list --all --name; echo @@; vol-list default; echo @@; nwfilter-list;
+    echo @@; net-dumpxml default'
+printf @@
 ls /var/lib/libvirt/images
-echo --
-virsh -q -c qemu:///system nwfilter-list | awk '{print $2}'
-echo --
-virsh -q -c qemu:///system net-dumpxml default
-echo --
 ls /var/lib/libvirt/qemu/nvram /var/lib/libvirt/qemu/save 2>/dev/null; true
 """
 
@@ -100,8 +96,16 @@ class Left:
 
 def left(lab: Lab, name: str) -> Left:
     """Look at a host as if at its keyboard."""
-    said = lab.do("inside", name, "sh", "-c", _LOOK)
-    domains, volumes, filters, net, files = said.split("--\n")
+    return _left(lab.do("inside", name, "sh", "-c", _LOOK))
+
+
+def lefts(lab: Lab) -> dict[str, Left]:
+    """Look at every host."""
+    return {name: _left(said) for name, said in lab.each(_LOOK).items()}
+
+
+def _left(said: str) -> Left:
+    domains, volumes, filters, net, files = said.split("@@")
     return Left(
         domains=frozenset(domains.split()) - {foreign.RUNNING, foreign.OFF},
         volumes=frozenset(one for one in volumes.split() if re.match(_UUID, one)),
@@ -113,10 +117,8 @@ def left(lab: Lab, name: str) -> Left:
 
 def assert_clean(lab: Lab, *names: str) -> None:
     """See to it that nothing of ours is on the hosts, and what is others' is as it was."""
-    for host in lab.hosts:
-        if not names or host.name in names:
-            found = left(lab, host.name)
-            assert not found, (host.name, found)
+    for name, found in lefts(lab).items():
+        assert not (found and (not names or name in names)), (name, found)
     lab.do("check-foreign")
 
 
@@ -125,8 +127,7 @@ def wipe(lab: Lab) -> None:
 
     It proves nothing: it works with plain virsh, whatever any record says.
     """
-    for host in lab.hosts:
-        found = left(lab, host.name)
+    for name, found in lefts(lab).items():
         script = [
             *(f"virsh -q destroy {one}" for one in found.domains),
             *(f"virsh -q undefine {one} --managed-save --nvram" for one in found.domains),
@@ -139,7 +140,7 @@ def wipe(lab: Lab) -> None:
             ),
         ]
         if script:
-            lab.do("inside", host.name, "sh", "-c", "\n".join([*script, "true"]))
+            lab.do("inside", name, "sh", "-c", "\n".join([*script, "true"]))
 
 
 def records(lab: Lab, name: str) -> list[dict[str, Any]]:
@@ -187,7 +188,7 @@ class Running:
         self._files = [mine.home / f"{uuid.uuid4().hex}.{end}" for end in ("out", "err")]
         out, err = (file.open("wb") for file in self._files)
         with out, err:
-            self.process = subprocess.Popen(
+            self.process: subprocess.Popen[bytes] = begun(
                 argv(*words),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
