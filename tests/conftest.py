@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.stores"]
+pytest_plugins = ["tests.support.bounded", "tests.support.sharing", "tests.support.stores"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
