@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,11 @@ class FakeGround:
     def promise(self, network: str, mac: str, address: str) -> None:
         with self.fleet.state(self.name) as state:
             state["networks"][network]["promises"][mac] = [[address], ""]
+
+    def put(self, name: str, content: bytes) -> None:
+        facts = {"size": len(content), "content": base64.b64encode(content).decode()}
+        with self.fleet.state(self.name) as state:
+            state["pools"][self.pool]["volumes"][name] = facts
 
     def filter(self, name: str) -> str | None:
         with self.fleet.state(self.name) as state:

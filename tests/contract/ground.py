@@ -59,6 +59,9 @@ class Ground(Protocol):
     def promise(self, network: str, mac: str, address: str) -> None:
         """Promise an address of a network to somebody else's card."""
 
+    def put(self, name: str, content: bytes) -> None:
+        """Have a file in the pool of which nobody told its hypervisor."""
+
     def filter(self, name: str) -> str | None:
         """The XML of a network filter."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,11 @@ class LabGround:
             f"<host mac='{mac}' ip='{address}'/>",
             libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG,
         )
+
+    def put(self, name: str, content: bytes) -> None:
+        path = f"/var/lib/libvirt/images/{name}"
+        script = f"umask 77; printf %s {shlex.quote(content.decode())} >{path}"
+        self.lab.do("inside", self.name, "sh", "-c", script)
 
     def filter(self, name: str) -> str | None:
         try:

@@ -92,6 +92,24 @@ def test_a_log_fits_however_long_it_has_grown(ground: Ground, server: str) -> No
     assert ground.hypervisor.read_volume(ground.pool, log.name) == b"login: "
 
 
+def test_the_parts_of_a_log_are_named_the_oldest_first(ground: Ground, server: str) -> None:
+    on, log = ground.hypervisor, raw(server, size=0, end="-log", role="log")
+    none = on.log_parts(ground.pool, log.name)
+    on.ensure_volume(ground.pool, log)
+    one = on.log_parts(ground.pool, log.name)
+    # virtlogd moves them aside by itself.
+    ground.put(f"{log.name}.0", b"newer")
+    ground.put(f"{log.name}.1", b"older")
+    ground.put(f"{log.name}.3", b"another's")
+
+    parts = on.log_parts(ground.pool, log.name)
+
+    assert (none, one) == ((), (log.name,))
+    assert parts == (f"{log.name}.1", f"{log.name}.0", log.name)
+    assert [on.read_volume(ground.pool, part) for part in parts] == [b"older", b"newer", b""]
+    assert on.log_parts(ground.pool, log.name, moved=True) == parts
+
+
 def test_an_overlay_has_its_own_size_and_is_left_as_it_is(ground: Ground, server: str) -> None:
     on, root = ground.hypervisor, overlay(server)
     on.ensure_volume(ground.pool, base(server))

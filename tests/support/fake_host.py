@@ -14,6 +14,7 @@ import os
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -283,6 +284,13 @@ class FakeHypervisor:
     def remove_volume(self, pool: str, name: str) -> None:
         if self.volume(pool, name) is not None:
             self._fleet.act(self._host, "remove-volume", pool, name)
+
+    def log_parts(self, pool: str, name: str, *, moved: bool = False) -> tuple[str, ...]:
+        del moved
+        with self._fleet.state(self._host) as state:
+            there = pool_of(self._host, state, pool)
+        older = list(takewhile(there.__contains__, (f"{name}.{number}" for number in count())))
+        return (*reversed(older), name) if name in there else ()
 
     def ensure_filter(self, name: str, xml: str) -> None:
         self._fleet.act(self._host, "filter", name, xml)

@@ -90,6 +90,13 @@ class Hypervisor(Protocol):
     def remove_volume(self, pool: str, name: str) -> None:
         """Take a volume away, if it is there."""
 
+    def log_parts(self, pool: str, name: str, *, moved: bool = False) -> tuple[str, ...]:
+        """Name the volumes that a console log is in, the oldest first; none if there is none.
+
+        Full ones are moved aside and called NAME.0, NAME.1 and so on. `moved` says that this has
+        just been done, and is worth having the pool read anew.
+        """
+
     def ensure_filter(self, name: str, xml: str) -> None:
         """Have a network filter of that name with these rules."""
 

@@ -8,7 +8,16 @@ import threading
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.hypervisor import addresses as seen
-from vmctl.adapters.hypervisor import agent, consoles, domains, figures, networks, offers, power
+from vmctl.adapters.hypervisor import (
+    agent,
+    consoles,
+    domains,
+    figures,
+    logs,
+    networks,
+    offers,
+    power,
+)
 from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
 from vmctl.domain.agent import AGENT_LIMIT
@@ -166,6 +175,11 @@ class LibvirtHypervisor:
         with self._link() as link:
             there = HostPool(link, pool)
             there.remove(self._place(there), name)
+
+    def log_parts(self, pool: str, name: str, *, moved: bool = False) -> tuple[str, ...]:
+        """Name the volumes that a console log is in, the oldest first."""
+        with self._link() as link:
+            return logs.parts(HostPool(link, pool), self._shell, name, moved=moved)
 
     def ensure_filter(self, name: str, xml: str) -> None:
         """Have a network filter of that name with these rules."""

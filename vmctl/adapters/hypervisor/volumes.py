@@ -114,7 +114,7 @@ class HostPool:
                 return found.path
             if handle is None:
                 # Its file is there and libvirt does not know of it: only looking again helps.
-                self._refresh()
+                self.refresh()
                 handle = self._lookup(volume.name)
             if handle is not None:
                 self._delete(handle, volume.name)
@@ -206,7 +206,7 @@ class HostPool:
         if tried is not None:
             self._delete(tried, name)
             return False
-        self._refresh()
+        self.refresh()
         return True
 
     def _make(self, xml: str, name: str) -> libvirt.virStorageVol | None:
@@ -258,7 +258,8 @@ class HostPool:
             if error.reason != ABSENT:
                 raise
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Have libvirt look at what is there; it refuses while it makes or reads a volume."""
         self._link.patiently(f"reading pool {self.name} anew", self._pool.refresh)
 
     def _failed(self, what: str, *, hint: str | None = None, reason: str) -> RemoteFailed:
