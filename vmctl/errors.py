@@ -10,6 +10,7 @@ VmctlError                 1    any expected failure
 │   ├── AddressTaken       1    the address or MAC is held by another attempt
 │   ├── KeyTaken           1    the idempotency key belongs to a create that did not fail
 │   └── Busy               1    another operation on this server, or its owner, is in the way
+│       └── AtWork         17   someone else is at the same work just now
 ├── QuotaExceeded          1    a project's servers would take more than it may
 ├── NoValidHost            10   no host passes every filter
 ├── HostError              11   a host does not answer, refuses us, or fails a command
@@ -93,6 +94,12 @@ class KeyTaken(Conflict):
 
 class Busy(Conflict):
     """Another operation on this server, or the living owner of this one, is in the way."""
+
+
+class AtWork(Busy):
+    """Someone else is at the same work just now, which is not to be done twice at once."""
+
+    exit_code = 17
 
 
 class QuotaExceeded(VmctlError):

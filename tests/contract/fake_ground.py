@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests.contract.ground import domain_xml
 from tests.support.fake_host import FakeFleet
-from vmctl.ports import Hypervisor
+from tests.support.fake_parts import FakeCache
+from vmctl.domain.host import Host
+from vmctl.ports import BaseCache, Hypervisor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class FakeGround:
     """See the protocol for what each part is."""
 
     fleet: FakeFleet
+    host: Host
     hypervisor: Hypervisor
     name: str = "kvm1"
     pool: str = "default"
@@ -26,6 +29,14 @@ class FakeGround:
     stopped_pool: str = "contract-stopped"
     network: str = "contract-net"
     bare_network: str = "contract-bare"
+
+    @property
+    def cache(self) -> BaseCache:
+        return FakeCache(self.fleet)
+
+    @property
+    def now(self) -> float:
+        return self.fleet.now()
 
     def pause(self, uuid: str) -> None:
         with self.fleet.state(self.name) as state:
@@ -75,4 +86,4 @@ def fake_ground(folder: Path) -> FakeGround:
         state["pools"]["contract-stopped"] = {"volumes": {}, "active": False}
         for name, subnets in (("net", ["192.168.77.0/24", "fd77::/64"]), ("bare", [])):
             state["networks"][f"contract-{name}"] = {"subnets": subnets, "promises": {}}
-    return FakeGround(fleet=fleet, hypervisor=fleet.on(host))
+    return FakeGround(fleet=fleet, host=host, hypervisor=fleet.on(host))

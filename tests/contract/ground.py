@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from vmctl.ports import Hypervisor
+from vmctl.domain.host import Host
+from vmctl.ports import BaseCache, Hypervisor
 
 RECORD = (
     '<v:server xmlns:v="urn:vmctl:server:1" number="{number}">{{"name": "a &lt; b"}}</v:server>'
@@ -26,6 +27,18 @@ class Ground(Protocol):
     @property
     def hypervisor(self) -> Hypervisor:
         """What is tested."""
+
+    @property
+    def host(self) -> Host:
+        """The host itself."""
+
+    @property
+    def cache(self) -> BaseCache:
+        """What is tested of the base images on it."""
+
+    @property
+    def now(self) -> float:
+        """What time it is there."""
 
     @property
     def pool(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ import libvirt
 from tests.lab.guests import guest
 from tests.lab.outside import Lab
 from tests.lab.reach import Reach
+from vmctl.adapters.base_prune import BasePruner
 from vmctl.adapters.hypervisor import LibvirtHypervisors, Limits
-from vmctl.ports import Hypervisor
+from vmctl.domain.host import Host
+from vmctl.ports import BaseCache, Hypervisor
 
 LIMITS = Limits(ask=5.0, act=30.0, patience=5.0)
 
@@ -51,7 +54,9 @@ class LabGround:
     """See the protocol for what each part is."""
 
     name: str
+    host: Host
     hypervisor: Hypervisor
+    cache: BaseCache
     on: libvirt.virConnect
     lab: Lab
     pool: str = "default"
@@ -59,6 +64,10 @@ class LabGround:
     stopped_pool: str = _STOPPED
     network: str = NETWORK
     bare_network: str = _BARE
+
+    @property
+    def now(self) -> float:
+        return time.time()
 
     def pause(self, uuid: str) -> None:
         self.on.lookupByUUIDString(uuid).suspend()
@@ -107,7 +116,14 @@ def lab_ground(reach: Reach, name: str) -> Iterator[LabGround]:
         stack.callback(on.networkDefineXML(_BARE_NETWORK).undefine)
         stack.callback(on.storagePoolCreateXML(_PLAIN_POOL, 0).destroy)
         stack.callback(on.storagePoolDefineXML(_STOPPED_POOL, 0).undefine)
-        yield LabGround(name=name, hypervisor=hypervisor, on=on, lab=reach.lab)
+        yield LabGround(
+            name=name,
+            host=host,
+            hypervisor=hypervisor,
+            cache=BasePruner(reach.shells, reach.libvirt, reach.leases),
+            on=on,
+            lab=reach.lab,
+        )
 
 
 @contextlib.contextmanager

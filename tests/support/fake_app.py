@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 from tests.support.fake_host import FakeFleet
-from tests.support.fake_parts import FakeProber
+from tests.support.fake_parts import FakeCache, FakeProber
 from tests.support.product import Product
 from tests.support.servers import ID
 from tests.support.stage import Stage
 from vmctl.bootstrap import App
 from vmctl.domain.host import Host
-from vmctl.ports import Hypervisors, Neighbours, Prober
+from vmctl.ports import BaseCache, Hypervisors, Neighbours, Prober
 from vmctl.sagas.work import World
 from vmctl.services.recovery import Recovery
 
@@ -61,6 +61,10 @@ def on_fakes(stage: Stage, meanwhile: Callable[[], object] = lambda: None) -> Pr
         @property
         def prober(self) -> Prober:
             return FakeProber(stage.fleet)
+
+        @property
+        def base_pruner(self) -> BaseCache:  # type: ignore[override]  # a fake stands at its port
+            return FakeCache(stage.fleet)
 
         @property
         def neighbours(self) -> Neighbours:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from tests.support.fake_effects import POOL, guest_of
 from tests.support.fake_host import FakeFleet
 from vmctl.domain.build import READY_SUFFIX, base_name
+from vmctl.domain.cached import Cached
 from vmctl.domain.host import Host
-from vmctl.domain.sample import Depth, FoundPool, HostSample
+from vmctl.domain.sample import BASE_IMAGE_PREFIX, Depth, FoundPool, HostSample
 from vmctl.domain.spec import ImageUse
 from vmctl.errors import HostUnreachable, LeaseLost, TimedOut
 
@@ -50,6 +51,48 @@ class FakeBases:
             for one in self.fleet.on(host).volumes(pool)
             if one.endswith(READY_SUFFIX)
         )
+
+
+@dataclass
+class FakeCache:
+    """What is kept of base images on hosts that are folders."""
+
+    fleet: FakeFleet
+
+    def look(self, host: Host) -> tuple[Cached, ...]:
+        with self.fleet.state(host.name) as state:
+            texts = [one["xml"] for one in state["machines"].values()]
+            found = {
+                (pool, name): facts
+                for pool, each in state["pools"].items()
+                for name, facts in each["volumes"].items()
+            }
+        texts += [str(facts.get("backing")) for facts in found.values()]
+        bases = {
+            (pool, name.removesuffix(READY_SUFFIX))
+            for pool, name in found
+            if name.startswith(BASE_IMAGE_PREFIX)
+        }
+        return tuple(
+            Cached(
+                pool=pool,
+                digest=name.removeprefix(BASE_IMAGE_PREFIX),
+                whole={(pool, name), (pool, name + READY_SUFFIX)} <= set(found),
+                used=any(name.removeprefix(BASE_IMAGE_PREFIX) in text for text in texts),
+                since=found.get((pool, name), {}).get("since", 0.0),
+            )
+            for pool, name in sorted(bases)
+        )
+
+    def prune(
+        self, host: Host, *, spare: Callable[[Cached], bool] = lambda _: False
+    ) -> tuple[Cached, ...]:
+        gone = tuple(one for one in self.look(host) if not one.used and not spare(one))
+        for one in gone:
+            for suffix in (READY_SUFFIX, ""):
+                name = f"{BASE_IMAGE_PREFIX}{one.digest}{suffix}"
+                self.fleet.on(host).remove_volume(one.pool, name)
+        return gone
 
 
 @dataclass

@@ -38,6 +38,20 @@ def test_a_lease_is_held_once_until_it_is_let_go(store: SqlStore, leases: Leases
         pass
 
 
+def test_whoever_says_who_they_are_is_named_as_long_as_they_hold_it(
+    store: SqlStore, leases: Leases
+) -> None:
+    others = open_leases(store.location)
+    with leases.hold("sync", owner="bob@desk (process 1)"):
+        assert others.holder("sync") == leases.holder("sync") == "bob@desk (process 1)"
+        assert others.holder("another") is None
+    assert others.holder("sync") is None
+    with leases.hold("sync", owner="b\u00f6b" + "x" * 99):
+        assert (others.holder("sync") or "").startswith("b")
+    with leases.hold("sync"), pytest.raises(Busy), others.hold("sync", owner="eve"):
+        pass
+
+
 def test_what_was_let_go_is_held_no_more(leases: Leases) -> None:
     with leases.hold("kept"):
         with leases.hold("op") as lease:

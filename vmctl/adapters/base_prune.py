@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmctl.adapters.base_fetch import LOCK
 from vmctl.adapters.libvirt_errors import libvirt_errors
 from vmctl.domain.build import READY_SUFFIX
+from vmctl.domain.cached import Cached
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.errors import Conflict, NotFound, RemoteFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import libvirt
 
@@ -26,20 +26,11 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _SOURCE = re.compile(r"<source [^>]*\bfile='([^']+)'")
+_MTIME = re.compile(r"<mtime>([0-9.]+)</mtime>")
 _INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
 _NEED = 15.0
 _LIMIT = 60.0
 _TRIES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cached:
-    """A base image in a pool, and whether anything on the host names it."""
-
-    pool: str
-    digest: str
-    whole: bool
-    used: bool
 
 
 class BasePruner:
@@ -63,8 +54,10 @@ class BasePruner:
                 for one in _cached(pool, used)
             )
 
-    def prune(self, host: Host) -> tuple[Cached, ...]:
-        """Take away what is not used, and give what that was.
+    def prune(
+        self, host: Host, *, spare: Callable[[Cached], bool] = lambda _: False
+    ) -> tuple[Cached, ...]:
+        """Take away what is not used nor to be spared, and give what that was.
 
         Under the host's lease: whoever makes a server there defines its domain under it, with a
         record that names the image, before it asks for the image.
@@ -72,7 +65,7 @@ class BasePruner:
         gone: list[Cached] = []
         with self._leases.hold(host) as lease:
             self._refresh(host)
-            idle = [one for one in self.look(host) if not one.used]
+            idle = [one for one in self.look(host) if not one.used and not spare(one)]
             for pool in dict.fromkeys(one.pool for one in idle):
                 mine = [one for one in idle if one.pool == pool]
                 lease.check(need=_NEED)
@@ -154,7 +147,23 @@ def _cached(pool: libvirt.virStoragePool, used: set[str]) -> Iterator[Cached]:
         digest = name.removeprefix(BASE_IMAGE_PREFIX)
         whole = name in names and name + READY_SUFFIX in names
         if re.fullmatch("[0-9a-f]{64}", digest):
-            yield Cached(pool=pool.name(), digest=digest, whole=whole, used=digest in used)
+            yield Cached(
+                pool=pool.name(),
+                digest=digest,
+                whole=whole,
+                used=digest in used,
+                since=_written(pool, name if name in names else name + READY_SUFFIX),
+            )
+
+
+def _written(pool: libvirt.virStoragePool, name: str) -> float:
+    """Say when a volume was written last; one that has just gone was never."""
+    try:
+        with libvirt_errors("", "reading a volume"):
+            found = _MTIME.search(pool.storageVolLookupByName(name).XMLDesc())
+    except NotFound:
+        return 0.0
+    return float(found[1]) if found else 0.0
 
 
 def _plain(path: str) -> str:

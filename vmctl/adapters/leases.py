@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 # Whoever only asks whether a holder lives has the lock for some microseconds.
 _PATIENCE = 0.2
 
+_HELD = """
+    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND ((classid::bigint << 32) | objid::bigint) = %s"""
+
 
 def open_leases(location: Location) -> Leases:
     """Choose the kind of lease that goes with a database."""
@@ -42,10 +47,13 @@ class FlockLeases:
         self._folder = database.resolve().parent / "leases"
 
     @contextmanager
-    def hold(self, operation: str) -> Iterator[_Flock]:
+    def hold(self, operation: str, *, owner: str = "") -> Iterator[_Flock]:
         """Hold an operation's lease; Busy while someone else does."""
         path = self._folder / f"{operation}.lock"
         handle = self._take(path, operation)
+        if owner:
+            os.truncate(handle, 0)
+            os.pwrite(handle, owner.encode(errors="replace"), 0)
         lease = _Flock(operation, handle)
         try:
             yield lease
@@ -75,6 +83,16 @@ class FlockLeases:
                     raise _busy(operation) from None
                 time.sleep(0.005)
             os.close(handle)
+
+    def holder(self, operation: str) -> str | None:
+        """Name the owner who holds a lease; a dead one is none."""
+        if self.is_dead(operation):
+            return None
+        try:
+            said = (self._folder / f"{operation}.lock").read_text(errors="replace")
+        except OSError:
+            return None
+        return said or None
 
     def is_dead(self, operation: str) -> bool:
         """Whether it is known for certain that nobody is at work on it."""
@@ -119,7 +137,7 @@ class AdvisoryLeases:
         self._held: set[str] = set()
 
     @contextmanager
-    def hold(self, operation: str) -> Iterator[_Advisory]:
+    def hold(self, operation: str, *, owner: str = "") -> Iterator[_Advisory]:
         """Hold an operation's lease; Busy while someone else does."""
         with self._mutex:
             if operation in self._held:
@@ -129,6 +147,10 @@ class AdvisoryLeases:
                 self._drop_unused()
                 raise _busy(operation)
             self._held.add(operation)
+            if owner:
+                # The one thing that a session tells others of itself, and it is 63 bytes.
+                named = "SELECT set_config('application_name', %s, false)"
+                self._said(session, named, owner.encode("ascii", "replace")[:63].decode())
         lease = _Advisory(operation, self, session)
         try:
             yield lease
@@ -142,14 +164,21 @@ class AdvisoryLeases:
 
     def is_dead(self, operation: str) -> bool:
         """Whether it is known for certain that nobody is at work on it."""
-        query = """
-            SELECT NOT EXISTS (SELECT FROM pg_locks
-                WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND ((classid::bigint << 32) | objid::bigint) = %s)"""
         with self._mutex:
             try:
-                return self._ask(self._connected(), query, operation)
+                return self._said(self._connected(), _HELD, _key(operation)) is None
+            finally:
+                self._drop_unused()
+
+    def holder(self, operation: str) -> str | None:
+        """Name the owner who holds a lease; a dead one is none."""
+        query = "SELECT application_name FROM pg_stat_activity WHERE pid = %s"
+        with self._mutex:
+            try:
+                session = self._connected()
+                return (
+                    self._said(session, query, self._said(session, _HELD, _key(operation))) or None
+                )
             finally:
                 self._drop_unused()
 
@@ -178,12 +207,16 @@ class AdvisoryLeases:
             self._session = None
 
     def _ask(self, session: Any, query: str, operation: str) -> bool:
+        return bool(self._said(session, query, _key(operation)))
+
+    def _said(self, session: Any, query: str, value: object) -> Any:
         import psycopg
 
         from vmctl.adapters.store.failures import ours
 
         with ours(self._location, psycopg.Error):
-            return bool(session.execute(query, (_key(operation),)).fetchone()[0])
+            found = session.execute(query, (value,)).fetchone()
+        return found[0] if found else None
 
 
 class _Advisory:

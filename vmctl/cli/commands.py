@@ -108,5 +108,6 @@ COMMANDS: Commands = {
     "ssh": Command("vmctl.cli.server_ssh", "server_ssh", "enter a server, or run a command there", names=("server",)),
     "ssh-config": Command("vmctl.cli.server_ssh_config", "ssh_config", "print an OpenSSH configuration for servers", names=("server",)),
     "subnet list": Command("vmctl.cli.network", "subnet_list", "list the subnets of the networks"),
+    "sync": Command("vmctl.cli.sync", "sync", "look after all that has to be from time to time"),
     "version": Command("vmctl.cli.help", "version", "print the version", plain=True),
 }  # fmt: skip

@@ -21,6 +21,7 @@ EXIT_CODES = (
     (14, "some of a batch succeeded"),
     (15, "the server is locked or protected"),
     (WARNINGS, "warnings: nothing failed, and something should be looked at"),
+    (17, "someone else is at the same work: nothing was done"),
     (20, "changes are pending, where the command was asked to tell"),
     (BUG, "a bug in vmctl; the debug log has the traceback"),
     (INTERRUPTED, "interrupted by ^C"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmctl.ports.guests import BaseImages, Hypervisor, Hypervisors, Renderer
+from vmctl.ports.guests import BaseCache, BaseImages, Hypervisor, Hypervisors, Renderer
 from vmctl.ports.hosts import (
     Examiner,
     HostLease,
@@ -24,6 +24,7 @@ Clock = Callable[[], float]
 """Says what time it is, in seconds since the epoch."""
 
 __all__ = [
+    "BaseCache",
     "BaseImages",
     "Catalog",
     "Clock",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vmctl.domain.build import Build, Volume
+    from vmctl.domain.cached import Cached
     from vmctl.domain.diagnostics import Diagnostics
     from vmctl.domain.host import Host
     from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
@@ -181,6 +182,16 @@ class BaseImages(Protocol):
 
     def ready(self, host: Host, pool: str) -> tuple[str, ...]:
         """List the digests of the base images that are whole and verified there."""
+
+
+class BaseCache(Protocol):
+    """What is kept of base images on hosts, and taken away where nothing needs it."""
+
+    def look(self, host: Host) -> tuple[Cached, ...]:
+        """List the base images in a host's pools."""
+
+    def prune(self, host: Host, *, spare: Callable[[Cached], bool] = ...) -> tuple[Cached, ...]:
+        """Take away what is not used nor to be spared, and give what that was."""
 
 
 class Renderer(Protocol):

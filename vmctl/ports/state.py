@@ -53,11 +53,15 @@ class Lease(Protocol):
 class Leases(Protocol):
     """Who is at work on what, as the kernel or the database knows it."""
 
-    def hold(self, operation: str) -> AbstractContextManager[Lease]:
+    def hold(self, operation: str, *, owner: str = "") -> AbstractContextManager[Lease]:
         """Hold the lease of an operation, before its row exists or in order to adopt it.
 
-        Raises Busy while someone else holds it.
+        What is no operation may be held, too, and its owner named. Raises Busy while someone else
+        holds it.
         """
+
+    def holder(self, operation: str) -> str | None:
+        """Name the owner who holds a lease, if anybody does and said who it is."""
 
     def is_dead(self, operation: str) -> bool:
         """Whether it is known for certain that nobody is at work on it."""
@@ -254,6 +258,9 @@ class Store(Protocol):
 
     def owed(self, host: str = "") -> tuple[Debt, ...]:
         """List the attempts whose cleanup is owed, to one host or to all."""
+
+    def bases_left(self, since: float) -> frozenset[tuple[str, str]]:
+        """Give the hosts and base images that attempts were released from since then."""
 
     def placement_of(self, server: str) -> PlacementTrace | None:
         """Read why a server was placed where it is, by its id."""

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from tests.lab.bases import an_image
 from vmctl.adapters import base_fetch, base_prune, neighbours
 from vmctl.adapters.base_fetch import download_script, upload_script
-from vmctl.adapters.base_prune import Cached
 from vmctl.adapters.check import trial_script
 from vmctl.adapters.guest_entry import GuestWay, ssh_words
 from vmctl.adapters.probe import probe_script, quote_for_virsh
 from vmctl.adapters.scripts import command, encode
+from vmctl.domain.cached import Cached
 from vmctl.domain.host import Host
 from vmctl.errors import RemoteFailed
 

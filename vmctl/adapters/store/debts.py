@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -44,3 +45,12 @@ def owed(tx: Tx, host: str) -> tuple[Debt, ...]:
         Debt(attempt=attempt, operations=tuple(payers[attempt.server]))
         for attempt in attempts_of(found, held, nics_at(tx, ids))
     )
+
+
+def bases_left(tx: Tx, since: float) -> frozenset[tuple[str, str]]:
+    """Give the hosts and base images that attempts were released from since then."""
+    query = select(attempts.c.host, attempts.c.plan).where(
+        attempts.c.state == AttemptState.RELEASED, attempts.c.updated >= since
+    )
+    found = ((row["host"], json.loads(row["plan"]).get("base")) for row in rows(tx, query))
+    return frozenset((host, base) for host, base in found if base)

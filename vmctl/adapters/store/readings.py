@@ -58,6 +58,11 @@ class Readings(Database):
         with self.reading() as tx:
             return debts.owed(tx, host)
 
+    def bases_left(self, since: float) -> frozenset[tuple[str, str]]:
+        """Give the hosts and base images that attempts were released from since then."""
+        with self.reading() as tx:
+            return debts.bases_left(tx, since)
+
     def placement_of(self, server: str) -> PlacementTrace | None:
         """Read why a server was placed where it is."""
         with self.reading() as tx:
