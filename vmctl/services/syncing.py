@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from vmctl.domain.cached import OLD
 from vmctl.domain.operation import Event, OperationState
 from vmctl.errors import AtWork, Busy, VmctlError
-from vmctl.sagas import CREATE
+from vmctl.sagas import CREATE, SET
 from vmctl.services.believing import seen_by
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.observing import Watch
@@ -122,10 +122,17 @@ class Sync:
     def _owed(self, heard: list[str]) -> None:
         """Pay what is owed to hosts that answer; the others are owed it still."""
         store = self.recovery.world.store
-        before = store.owed()
-        if not before:
+        before, news = store.owed(), self._news()
+        if not before and not news:
             return
         pay_owed(self.recovery, heard)
+        untold = {one.id for one in self._news()}
+        for one in news:
+            if one.id in untold:
+                words = f"it is owed the news still: vmctl operation resume {one.id}"
+                self._operation(one, "left", words, task="owed")
+            else:
+                self._operation(one, "done", "its host was told", task="owed")
         left = {_mark(one) for one in store.owed()}
         for debt in before:
             attempt = debt.attempt
@@ -139,6 +146,12 @@ class Sync:
                 why = f"the host is not in the inventory: vmctl host retire {host}"
             words = f"{what} is owed still: {why or 'see vmctl operation list'}"
             self._add("owed", "left", words, host=host, server=name)
+
+    def _news(self) -> list[Operation]:
+        """List the changes that their hosts, which did not answer then, are yet to be told."""
+        unfinished = self.recovery.world.store.operations(unfinished=True)
+        owed = OperationState.OWED
+        return [one for one in unfinished if one.state is owed and one.saga == SET.name]
 
     def _operations(self) -> None:
         """Tell of operations whose owner is dead, or go on with them."""
@@ -172,12 +185,14 @@ class Sync:
                 why = f": {ended.fault}" if ended.fault else ""
                 self._operation(one, "failed", f"it is {ended.state}{why}")
 
-    def _operation(self, one: Operation, result: Result, words: str) -> None:
+    def _operation(
+        self, one: Operation, result: Result, words: str, *, task: Task = "operations"
+    ) -> None:
         name = None
         if one.server is not None:
             name = self.recovery.world.store.server(one.server).name
         said = f"{one.kind} {one.id}: {words}"
-        self._add("operations", result, said, host=one.host, server=name)
+        self._add(task, result, said, host=one.host, server=name)
 
     def _domains(self, astray: Iterable[Stray]) -> None:
         """Tell of domains with records that are no servers on record; reap what was deleted."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import by_hand
+from tests.support.changed import TELLING, change, on_host, spec
 from tests.support.fake_parts import FakeCache
 from tests.support.looked import HOSTS
 from tests.support.servers import DIGEST
@@ -101,6 +102,21 @@ def test_what_is_owed_is_paid_where_the_host_answers(stage: Stage) -> None:
     assert said(paid) == [("owed", "done", "kvm1")]
     assert stage.sql.claims() == ()
     assert SPEC.id not in stage.fleet.picture("kvm1")["machines"]
+
+
+def test_a_host_that_answers_again_is_told_what_it_is_owed_to_know(stage: Stage) -> None:
+    create(stage)
+    stage.fleet.set_down("kvm1", down=True)
+    assert change(stage, TELLING).owed == "kvm1"
+
+    silent = sync(stage)
+    stage.fleet.set_down("kvm1", down=False)
+    told = sync(stage)
+
+    assert said(silent) == [("hosts", "failed", "kvm1"), ("owed", "left", "kvm1")]
+    assert said(told) == [("owed", "done", "kvm1")]
+    assert on_host(stage).spec == spec(stage)
+    assert sync(stage) == []
 
 
 def killed(stage: Stage) -> None:
