@@ -82,7 +82,8 @@ def _settle(
     ours = machine is not None and is_ours(work, machine)
     change = Change(
         name=work.spec.name if done else None,
-        domain=machine.name if machine is not None and ours else None,
+        # While it is stuck, whoever undoes it must know what it was called before.
+        domain=machine.name if machine is not None and ours and state.over else None,
         state=now,
         task=None if state.over else str(work.params.get("deed")),
         power=machine.power if machine is not None else None,

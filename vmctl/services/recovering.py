@@ -104,6 +104,9 @@ class Case:
     def tell_host(self) -> Recovered:
         """Tell a host what was said of its server while it did not answer."""
         server = self.store.server(self.server.id)
+        if self.operation.fault is None:
+            # It died before anything was on record: there is no news.
+            return self.end(OperationState.UNWOUND, None)
         if server.deleted is not None:
             return self.end(OperationState.DONE, None)
         try:

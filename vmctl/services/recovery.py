@@ -72,7 +72,7 @@ def pay_owed(recovery: Recovery, hosts: Collection[str]) -> tuple[Recovered, ...
             continue
         owing = {one.host for one in owed_of(store, operation.server)}
         if operation.saga == SET.name:
-            owing = {operation.host or ""}
+            owing = {operation.host or ""} if operation.state is OperationState.OWED else set()
         if not owing.intersection(hosts) or not _is_settled(
             operation, store.server(operation.server)
         ):
@@ -148,7 +148,7 @@ def _is_settled(operation: Operation, server: Server) -> bool:
     if operation.saga == DELETE.name:
         return server.deleted is not None
     if operation.saga == SET.name:
-        return operation.state is OperationState.OWED
+        return bool(operation.params.get("alone"))
     return operation.saga == CREATE.name and server.state is not ServerState.BUILDING
 
 

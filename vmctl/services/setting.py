@@ -217,7 +217,7 @@ def _on_record(
         owner=recovery.owner,
         server=server.id,
         host=host,
-        params=plan.params,
+        params={**plan.params, "alone": True},
     )
     with recovery.world.leases.hold(str(uuid.uuid4())) as lease:
         token = store.begin(lease, new, expect=deed.SET.states)
