@@ -175,6 +175,7 @@ def test_an_operation_ends_with_its_block() -> None:
         (["x", "--password=hunter22"], "x --password=***"),
         (["x", "--passw", "hunter22"], "x --passw ***"),
         (["x", "--user-data", "hunter22"], "x --user-data ***"),
+        (["x", "--no-password", "--root-password", "web"], "x --no-password --root-password web"),
         (["x", "--os-password", "hunter22"], "x --os-password ***"),
         (["x", "--os-token=hunter22"], "x --os-token=***"),
         (["--db", "postgresql://me:hunter22@db/x"], "--db postgresql://me:***@db/x"),

@@ -19,6 +19,7 @@ _SECRET_OPTIONS = (
     "token",
     "user-data",
 )
+_SWITCHES = ("no-", "root-")
 # Every repetition is bounded: a log line may be a disk's worth of base64.
 _TELLTALE = r"(?:passw(?:or)?d|passphrase|secret|token|adminpass|api[_-]?key)[\w-]{0,40}"
 # An unquoted one goes on to the next blank: any other sign may be a part of it.
@@ -91,7 +92,11 @@ def _without_password(match: re.Match[str]) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    """Judge an option by its name, which may be shortened: ``--passw``."""
-    return bool(name) and any(
-        secret.startswith(name) or name.endswith(f"-{secret}") for secret in _SECRET_OPTIONS
+    """Judge an option by its name, which may be shortened: ``--passw``; switches take no value."""
+    return (
+        bool(name)
+        and not name.startswith(_SWITCHES)
+        and any(
+            secret.startswith(name) or name.endswith(f"-{secret}") for secret in _SECRET_OPTIONS
+        )
     )

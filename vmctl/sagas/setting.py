@@ -25,6 +25,25 @@ if TYPE_CHECKING:
     from vmctl.sagas.work import Work
 
 
+class Overtaken(Conflict):
+    """Somebody else has changed the server since the change was thought of."""
+
+
+def look(work: Work) -> None:
+    """See that the server is what the change was made of: from here on nobody changes it."""
+    now = work.world.store.server(work.build.server)
+    if from_plain(ServerSpec, now.spec) != _before(work):
+        raise overtaken(now.name)
+
+
+def overtaken(name: str) -> Overtaken:
+    """Return the error for a change that was thought of too early."""
+    return Overtaken(
+        f"server {name} is being changed by others all the time: nothing was changed",
+        hint="try again",
+    )
+
+
 def name(work: Work) -> None:
     """Have the domain bear the server's name, if it is off; one that runs follows when it is."""
     machine = _present(work)
@@ -160,6 +179,7 @@ SET: Saga[Work] = Saga(
     name="server-set",
     version=1,
     steps=(
+        Step(name="look", do=look),
         Step(name="name", do=name, undo=all_back),
         Step(name="record", do=write, undo=write_back),
         Step(name="dhcp", do=promise, undo=promise_back),

@@ -78,6 +78,7 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
     )
     with recovery.world.leases.hold(operation) as lease:
         token = store.begin(lease, new, expect=deed.states, task=deed.task or None, event=event)
+        server = store.server(server.id)  # as it is now that nobody else changes it
         work = work_of(
             recovery.world,
             token,

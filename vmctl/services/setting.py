@@ -14,7 +14,7 @@ from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import AttemptState, Change
 from vmctl.domain.spec import Secrets, ServerSpec
 from vmctl.errors import Conflict, HostError, NameTaken, NotFound, UsageError, VmctlError
-from vmctl.sagas.setting import PASSWORD, SET
+from vmctl.sagas.setting import PASSWORD, SET, Overtaken, overtaken
 from vmctl.services.acting import Errand, act, admitted, carry_out, standing
 from vmctl.services.password import hash_password
 from vmctl.services.recovery import resume
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vmctl.services.recovery import Recovery
 
 _LIVE = (AttemptState.HELD, AttemptState.BEGUN)
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Plan:
     """A change that was looked through: only its host, or a race, can be in its way."""
 
     server: Server
+    edits: Edits
     old: ServerSpec
     new: ServerSpec
 
@@ -78,7 +80,7 @@ def planned(store: Store, server: Server, edits: Edits) -> Plan:
         raise UsageError("\n".join(problems))
     if new.name != server.name:
         _refuse_name(store, new.name)
-    return Plan(server=server, old=old, new=new)
+    return Plan(server=server, edits=edits, old=old, new=new)
 
 
 def set_server(
@@ -93,6 +95,19 @@ def set_server(
     Where its host does not answer, what is only said of a server changes on record, and the host
     is owed the news; what a host does is not changed without it.
     """
+    for _ in range(_TRIES):
+        try:
+            return _set_once(recovery, plan, reason, check)
+        except Overtaken as error:
+            fault = error
+            store = recovery.world.store
+            plan = planned(store, store.server(plan.server.id), plan.edits)
+    raise fault
+
+
+def _set_once(
+    recovery: Recovery, plan: Plan, reason: str | None, check: Callable[[], None]
+) -> Edited:
     if not plan.differences:
         return Edited()
     server, store = plan.server, recovery.world.store
@@ -119,7 +134,8 @@ def set_server(
     server = carry_out(recovery, server, errand)
     _pay(recovery, server)
     called = store.attempts(server.id)[-1].plan.get("name")
-    return Edited(domain=str(called) if called not in (None, server.name) else None)
+    renamed = plan.new.name != plan.old.name
+    return Edited(domain=str(called) if renamed and called not in (None, server.name) else None)
 
 
 def set_password(
@@ -222,6 +238,8 @@ def _on_record(
     with recovery.world.leases.hold(str(uuid.uuid4())) as lease:
         token = store.begin(lease, new, expect=deed.SET.states)
         try:
+            if from_plain(ServerSpec, store.server(server.id).spec) != plan.old:
+                raise overtaken(server.name)
             store.finish(
                 token,
                 OperationState.OWED if owed else OperationState.DONE,
@@ -229,7 +247,7 @@ def _on_record(
                 fault=str(owed[1]) if owed else None,
                 event=event,
             )
-        except NameTaken as error:
+        except (NameTaken, Overtaken) as error:
             store.finish(token, OperationState.UNWOUND, fault=str(error))
             raise
 

@@ -44,7 +44,7 @@ from vmctl.errors import (
 )
 from vmctl.sagas import power, setting
 from vmctl.sagas.work import Work
-from vmctl.services.acting import Errand, act
+from vmctl.services.acting import Errand, act, carry_out
 from vmctl.services.delete import delete_server
 from vmctl.services.marking import lock
 from vmctl.services.rebuilding import rebuild
@@ -288,3 +288,24 @@ def test_a_delete_by_force_gives_up_a_change_that_cannot_be_undone(stage: Stage)
         other.fleet.set_down("kvm1", down=False)
         unwind(other.recovery, other.sql.operations(unfinished=True)[0])
         assert on_host(other).spec == spec(other) == SPEC
+
+
+def test_nobodys_change_is_lost_to_anothers(stage: Stage) -> None:
+    late = planned(stage.sql, server(stage), Edits(tags=("late",)))
+    change(stage, Edits(tags=("early",), name="shop"))
+
+    set_server(stage.recovery, late)
+
+    assert spec(stage).tags == on_host(stage).spec.tags == ("blue", "early", "late")
+    assert (server(stage).name, on_host(stage).spec.name) == ("shop", "shop")
+    assert unfinished(stage) == []
+
+
+def test_a_deed_that_was_thought_of_before_a_change_keeps_the_change(stage: Stage) -> None:
+    before = server(stage)
+    change(stage, Edits(tags=("new",), name="shop"))
+
+    carry_out(stage.recovery, before, Errand(deed=deed.STOP, saga=power.STOP))
+
+    assert (server(stage).name, spec(stage).tags) == ("shop", ("blue", "new"))
+    assert domain(stage) == "shop"

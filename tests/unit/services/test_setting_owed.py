@@ -145,3 +145,13 @@ def test_a_domain_that_is_gone_is_defined_anew_as_it_was_set(stage: Stage) -> No
 
     assert (domain(stage), planned_domain(stage)) == ("shop", "shop")
     assert on_host(stage).spec == spec(stage)
+
+
+def test_nobodys_change_is_lost_while_the_host_is_silent(stage: Stage) -> None:
+    stage.fleet.set_down("kvm1", down=True)
+    late = planned(stage.sql, server(stage), Edits(tags=("late",)))
+    change(stage, Edits(tags=("early",)))
+
+    assert set_server(stage.recovery, late).owed == "kvm1"
+
+    assert spec(stage).tags == ("blue", "early", "late")
