@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from tests.support.product import Product
 from tests.support.record import a_record
 from tests.support.stores import ACTOR
 from vmctl.adapters.store import open_store
+from vmctl.domain.machine import SeenAddress
+from vmctl.domain.observation import Observation
+from vmctl.domain.record import Power
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
 OPENSTACKS = frozenset((GOLDEN / "server_show.fields").read_text().split())
@@ -185,3 +189,27 @@ def test_an_operation_is_shown_with_its_steps_and_what_comes_next(vmctl: Product
     assert shown["next"] == f"vmctl operation resume {every['new']}, or unwind {every['new']}"
     assert (done["state"], done["next"]) == ("done", None)
     assert [one["event"] for one in done["steps"]] == ["define"]
+
+
+def test_by_whom_an_address_was_seen_is_told_beside_what_was_planned(vmctl: Product) -> None:
+    card = "52:54:00:00:00:01"
+    seen = [
+        SeenAddress(mac=card, address="198.51.100.77", source=source) for source in ("lease", "arp")
+    ]
+    with open_store(str(vmctl.db)) as store:
+        at = time.time()
+        one = Observation(server=WEB, host="kvm1", at=at, power=Power.RUNNING, seen=tuple(seen))
+        store.observe([one])
+
+    shown = vmctl.data("server", "show", "web-1")
+    (told,) = shown["vmctl:addresses"]
+    words = vmctl.ok("server", "show", "web-1", "-c", "vmctl:addresses", "-c", "addresses")
+    listed = {one["Name"]: one for one in vmctl.data("server", "list", "--long")}
+
+    assert shown["addresses"] == {"lan": ["198.51.100.77"]}
+    assert told["planned"] == ["198.51.100.11"]
+    assert [one["source"] for one in told["observed"]] == ["lease", "arp"]
+    assert "198.51.100.11 planned, never seen; 198.51.100.77 seen by lease, arp" in words
+    assert "lan=198.51.100.77 " in words
+    assert listed["web-1"]["Address Sources"] == {"198.51.100.77": ["lease", "arp"]}
+    assert listed["web-2"]["Address Sources"] == {"198.51.100.12": ["planned"]}

@@ -171,3 +171,21 @@ def test_another_key_is_refused_by_plain_ssh_as_well(vmctl: Vmctl, config: str) 
     assert "Host key verification failed" in refused.stderr
     assert f"near was to be entered at root@{ADDRESS} (default, seen by " in also.err
     assert "through kvm1" in also.err
+
+
+def test_a_server_that_has_another_address_is_listed_with_that_one(vmctl: Vmctl) -> None:
+    other = "192.168.122.251"
+    moved = f"ip address flush dev eth0; ip address add {other}/24 dev eth0"
+    assert vmctl("server", "exec", "near", "--", "sh", "-c", moved).code == 0
+
+    shown = json.loads(vmctl.ok("server", "show", "near", "--refresh", "-f", "json"))
+    written = vmctl.ok("ssh-config", "near")
+    listed = servers.servers(vmctl)["near"]
+
+    (card,) = shown["vmctl:addresses"]
+    assert card["planned"] == [ADDRESS]
+    assert {"address": other, "source": "agent"} in card["observed"]
+    assert shown["addresses"] == listed["Networks"] == {"default": [other]}
+    assert "agent" in listed["Address Sources"][other]
+    # Its filter lets it speak from the planned address alone, so this is all there is to see.
+    assert f"# {other} on default, seen by agent" in written

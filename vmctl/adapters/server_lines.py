@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from vmctl.collecting import no_collecting
-from vmctl.domain.server_line import HostWord, ServerLine, networks_of
+from vmctl.domain.server_line import HostWord, ServerLine, networks_of, sources_of
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from vmctl.domain.server_line import Seen
 
 _SERVERS = """
     SELECT id, name, project, host, attempt, state, task, power, {spec}, created, updated,
@@ -31,6 +33,8 @@ _HOSTS = """
     SELECT name, boot, seen, failed, enabled, instr(sample, '"libvirt_error":') AS error
     FROM hosts"""
 
+_NONE: list[Seen] = []
+_NOBODY: dict[str, list[str]] = {}
 _Cards = dict[tuple[str, int], list[tuple[str, str, list[str]]]]
 
 
@@ -54,9 +58,11 @@ def _line(row: tuple[Any, ...], cards: _Cards, *, whole: bool) -> ServerLine:
         spec = json.loads(text)
     else:
         spec = {"flavor": {"name": text}, "image": {"id": image_id, "name": image}}
-    networks = networks_of(cards.get((one, attempt), ()), _seen(seen) if seen != "[]" else ())
+    there = _seen(seen) if seen != "[]" else _NONE
+    networks = networks_of(cards.get((one, attempt), ()), there)
     others = tuple(json.loads(also)) if also != "[]" else ()
-    plain = (one, name, project, host, state, task, power, spec, *rest, networks, others)
+    sources = sources_of(there) if there else _NOBODY
+    plain = (one, name, project, host, state, task, power, spec, *rest, networks, others, sources)
     return ServerLine._make(plain)
 
 
@@ -88,8 +94,8 @@ def _cards(db: sqlite3.Connection) -> _Cards:
     return found
 
 
-def _seen(text: str) -> list[tuple[str, str]]:
-    return [(one["mac"], one["address"]) for one in json.loads(text)]
+def _seen(text: str) -> list[Seen]:
+    return [(one["mac"], one["address"], one["source"]) for one in json.loads(text)]
 
 
 def _plain(db: sqlite3.Connection, query: str, **values: object) -> sqlite3.Cursor:

@@ -27,10 +27,20 @@ def memory(mebibytes: int | None) -> Shown | None:
     return Shown(mebibytes, f"{mebibytes} MiB" if unit == "MiB" else f"{size:.1f} {unit}")
 
 
-def addresses(networks: Mapping[str, list[str]]) -> Shown:
-    """Make a cell of addresses by network, as ``net=ip1, ip2; net2=ip``."""
-    text = "; ".join(f"{name}={', '.join(networks[name])}" for name in sorted(networks))
+def addresses(networks: Mapping[str, list[str]], seen: Mapping[str, object] | None = None) -> Shown:
+    """Make a cell of addresses by network, as ``net=ip1, ip2; net2=ip``.
+
+    People are told which of them nobody has seen yet.
+    """
+    shown = networks
+    if seen is not None:
+        shown = {name: [_marked(one, seen) for one in each] for name, each in networks.items()}
+    text = "; ".join(f"{name}={', '.join(shown[name])}" for name in sorted(shown))
     return Shown(dict(networks), text)
+
+
+def _marked(address: str, seen: Mapping[str, object]) -> str:
+    return address if address in seen else f"{address} (planned)"
 
 
 def machine(cell: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vmctl.cli.cells import addresses
 from vmctl.cli.output import Record, Table
 from vmctl.errors import Interrupted, Partial, VmctlError
 
@@ -83,10 +84,12 @@ def _record(context: Context, server: Server) -> Record:
 
 
 def _row(server: Server, fault: str | None) -> tuple[object, ...]:
-    from vmctl.domain.record import networks_of, shown_status
+    from vmctl.domain.record import shown_status
+    from vmctl.domain.server_line import line_of
 
-    status = shown_status(server.state, server.task)
-    return (server.id, server.name, status, server.host, networks_of(server.nics), fault)
+    status, line = shown_status(server.state, server.task), line_of(server)
+    networks = addresses(line.networks, line.sources)
+    return (server.id, server.name, status, server.host, networks, fault)
 
 
 def _code(failed: list[Made], up: int, at_least: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmctl.cli.cells import addresses
+from vmctl.cli.cells import Shown, addresses
 from vmctl.cli.server_words import power_cell, stamp
 from vmctl.domain.server_line import NEVER_ASKED, spec_text, status_of
 from vmctl.services.finding import image_of, properties_of, tags_of, zone_of
@@ -35,7 +35,7 @@ def columns_of(
         ("Status", "always", lambda line: status_of(line, hosts)),
         ("Task State", "long", lambda line: line.task),
         ("Power State", "long", lambda line: power_cell(line.power)),
-        ("Networks", "always", lambda line: addresses(line.networks)),
+        ("Networks", "always", lambda line: addresses(line.networks, line.sources)),
         ("Image", "asked" if long else "always", lambda line: image_of(line)[image]),
         ("Image Name", "long", lambda line: image_of(line)[1]),
         ("Image ID", "long", lambda line: image_of(line)[0]),
@@ -50,6 +50,7 @@ def columns_of(
         ("Host", "long", lambda line: line.host),
         ("Properties", "long", lambda line: dict(properties_of(line))),
         ("Host Status", "long", lambda line: _host_status(line, hosts)),
+        ("Address Sources", "long", _sources),
         ("Project ID", "always" if projects else "asked", lambda line: line.project),
         *_ASKED,
     ]
@@ -58,6 +59,13 @@ def columns_of(
 
 def _host_status(line: ServerLine, hosts: Mapping[str, HostWord]) -> str:
     return "" if line.host is None else hosts.get(line.host, NEVER_ASKED).status
+
+
+def _sources(line: ServerLine) -> Shown:
+    """Say of each address by whom it was seen, or that it was planned and never seen."""
+    shown = [one for each in line.networks.values() for one in each]
+    found = {one: line.sources.get(one) or ["planned"] for one in (*shown, *line.sources)}
+    return Shown(found, "; ".join(f"{one} {'+'.join(by)}" for one, by in found.items()))
 
 
 def _groups(line: ServerLine) -> list[str]:

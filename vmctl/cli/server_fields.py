@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmctl.cli.cells import Shown, addresses
 from vmctl.cli.server_words import power_cell, stamp
@@ -63,7 +63,7 @@ def fields_of(story: Story, *, placement: bool = False) -> dict[str, object]:
         "OS-SRV-USG:terminated_at": stamp(server.deleted),
         "accessIPv4": "",
         "accessIPv6": "",
-        "addresses": addresses(line.networks),
+        "addresses": addresses(line.networks, line.sources),
         "config_drive": spec.get("seed") is not None,
         "created": stamp(server.created),
         "description": spec_text(spec, "description"),
@@ -219,13 +219,22 @@ def _addresses(story: Story) -> list[dict[str, object]]:
 
 
 def _card_words(card: Mapping[str, object]) -> str:
-    planned, observed = card["planned"], card["observed"]
-    said = [f"{address} planned" for address in planned] if isinstance(planned, list) else []
-    if isinstance(observed, list):
-        said += [f"{one['address']} seen by {one['source']}" for one in observed]
+    planned, observed = _list(card["planned"]), _list(card["observed"])
+    by: dict[str, list[str]] = {str(address): [] for address in planned}
+    for one in observed:
+        by.setdefault(one["address"], []).append(one["source"])
+    words = []
+    for address, sources in by.items():
+        said = ["planned"] if address in planned else []
+        said.append(f"seen by {', '.join(sources)}" if sources else "never seen")
+        words.append(f"{address} {', '.join(said)}")
     if card.get("probed") is False:
-        said.append("not probed before")
-    return f"{card['network'] or '?'} {card['mac']}: {', '.join(said) or 'none'}"
+        words.append("not probed before")
+    return f"{card['network'] or '?'} {card['mac']}: {'; '.join(words) or 'none'}"
+
+
+def _list(held: object) -> list[Any]:
+    return held if isinstance(held, list) else []
 
 
 def _enforcement(story: Story) -> Shown:

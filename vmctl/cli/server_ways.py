@@ -51,7 +51,7 @@ class Wish:
 
 
 def places_of(context: Context, server: Server, wish: Wish) -> list[Place]:
-    """Give the addresses of a server that are wanted, the best first: seen before planned."""
+    """Give the addresses of a server that are wanted, the surest first."""
     behind = _behind_nat(context, server)
     named = {nic.network for nic in server.nics}
     found = []
@@ -62,7 +62,7 @@ def places_of(context: Context, server: Server, wish: Wish) -> list[Place]:
             )
             # One of a link alone says nothing without the card that it is seen from.
             if not address.startswith("fe80:") and _wanted(place, wish, named):
-                found.append(((not sources, order, ":" in address, address), place))
+                found.append(((_rank(sources), order, ":" in address, address), place))
     return [place for _, place in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -95,6 +95,11 @@ def identity_of(context: Context, server: Server) -> str | None:
 
     key, home = spec_text(server.spec, "public_key"), context.environ.get("HOME")
     return identity_for(key, home) if key and home else None
+
+
+def _rank(sources: tuple[str, ...]) -> int:
+    """Say how sure an address is: the guest's own agent knows, a lease was merely given."""
+    return 2 if not sources else 0 if "agent" in sources else 1
 
 
 def _known(server: Server, nic: Nic) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -5,7 +5,7 @@ Times are seconds since the epoch, in UTC. Memory and disk are MiB.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -200,14 +200,6 @@ Company = Callable[[Mapping[str, int]], str | None]
 def address_scope(network: str, host: str | None = None) -> str:
     """Say where an address must be unique: on the whole network, or on one host's own NAT."""
     return network if host is None else f"{network}@{host}"
-
-
-def networks_of(nics: Iterable[Nic]) -> dict[str, list[str]]:
-    """Give the planned addresses by network, in the cards' order."""
-    found: dict[str, list[str]] = {}
-    for nic in nics:
-        found.setdefault(nic.network, []).extend(nic.addresses)
-    return found
 
 
 _REBUILD = dict.fromkeys(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vmctl.domain.record import Power, ServerState, shown_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.record import Server
@@ -21,6 +21,9 @@ UNKNOWN = "UNKNOWN"
 
 FRESH = 300.0
 """Seconds for which a look at a server holds; an older one leaves it stale."""
+
+
+_NOBODY: Mapping[str, list[str]] = {}
 
 
 class ServerLine(NamedTuple):
@@ -43,10 +46,13 @@ class ServerLine(NamedTuple):
     boot: str | None
     reservation: str | None
     networks: Mapping[str, list[str]]
-    """The addresses on each network: those that are held, else those that were seen."""
+    """The addresses on each network: those that are held, or were seen in their place."""
 
     also: tuple[str, ...] = ()
     """Other hosts that it was seen on."""
+
+    sources: Mapping[str, list[str]] = _NOBODY
+    """By whom each address was seen; one that is not in it was planned, and never seen."""
 
 
 class HostWord(NamedTuple):
@@ -84,6 +90,7 @@ def word_of(record: HostRecord) -> HostWord:
 
 def line_of(server: Server) -> ServerLine:
     """Make a line of a server."""
+    seen = [(one.mac, one.address, one.source) for one in server.seen]
     return ServerLine(
         id=server.id,
         name=server.name,
@@ -103,22 +110,62 @@ def line_of(server: Server) -> ServerLine:
         reservation=server.reservation,
         networks=networks_of(
             ((nic.network, nic.mac, list(nic.addresses)) for nic in server.nics),
-            [(one.mac, one.address) for one in server.seen],
+            seen,
         ),
         also=server.also,
+        sources=sources_of(seen),
     )
 
 
+Seen = tuple[str, str, str]
+"""A card's MAC, an address that it was seen to have, and by whom."""
+
+
 def networks_of(
-    cards: Iterable[tuple[str, str, list[str]]], seen: Iterable[tuple[str, str]]
+    cards: Iterable[tuple[str, str, list[str]]], seen: Sequence[Seen]
 ) -> dict[str, list[str]]:
-    """Gather the addresses on each network; a card that holds none has those that were seen."""
+    """Gather the addresses on each network: of a card those that it holds, or else those seen.
+
+    What it holds is left out where it was seen to have something else in its place.
+    """
     networks: dict[str, list[str]] = {}
     for network, mac, held in cards:
-        known = held or list(dict.fromkeys(address for at, address in seen if at == mac))
+        there = [one for one in seen if one[0] == mac] if seen else []
+        known = _had(held, there) if there else held
         if known:
             networks.setdefault(network, []).extend(known)
     return networks
+
+
+def sources_of(seen: Iterable[Seen]) -> dict[str, list[str]]:
+    """Say of each address that was seen, by whom."""
+    found: dict[str, list[str]] = {}
+    for _, address, source in seen:
+        sources = found.setdefault(address, [])
+        if source not in sources:
+            sources.append(source)
+    return found
+
+
+def _had(held: list[str], seen: list[Seen]) -> list[str]:
+    """Put what a card was seen to have in the place of what it was to have, and has not."""
+    families = {v6: _there(seen, v6=v6) for v6 in (False, True)}
+    found: list[str] = [] if held else [*families[False][0], *families[True][0]]
+    for planned in held:
+        addresses, sure = families[":" in planned]
+        found += addresses if sure and addresses and planned not in addresses else [planned]
+    return list(dict.fromkeys(found))
+
+
+def _there(seen: list[Seen], *, v6: bool) -> tuple[list[str], bool]:
+    """Say which addresses of a family a card has, and whether what is not among them is not there.
+
+    The guest's own agent tells all that there is, whatever lease was given. From outside, a card
+    with another IPv4 address has not the planned one; IPv6 addresses stand beside each other.
+    """
+    like = [(address, source) for _, address, source in seen if (":" in address) == v6]
+    told = [address for address, source in like if source == "agent"]
+    return (told, True) if told else ([address for address, _ in like], not v6)
 
 
 STANDS = frozenset(
