@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
@@ -27,7 +28,7 @@ class PlainRenderer:
         disks = "".join(
             f"<disk><source file={quoteattr(f'{place.path}/{one.name}')}/></disk>"
             for one in build.volumes
-            if one.role != "log"
+            if one.role != "log" and (one.role != "seed" or not build.rescued)
         )
         cards = "".join(
             f"<interface type='{card.kind}'><mac address='{card.mac}'/>"
@@ -54,6 +55,10 @@ class PlainRenderer:
     ) -> bytes:
         del networks
         return f"{spec.hostname} {build.number} {secrets.user_data}".encode()
+
+    def user_data_in(self, seed: bytes) -> bytes:
+        told = seed.rpartition(b" ")[2]
+        return b"" if told == b"None" else base64.b64decode(told)
 
     def filter(
         self, name: str, groups: tuple[GroupUse, ...], *, mac: str, addresses: tuple[str, ...]

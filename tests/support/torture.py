@@ -221,6 +221,8 @@ def moments_of(folder: Path, deed: Deed) -> tuple[list[str], list[str]]:
 class Torture:
     """All the cases, and what became of them."""
 
+    recoveries: Sequence[tuple[str, Deed]] = RECOVERIES
+
     def __init__(self, folder: Path, *, everything: bool) -> None:
         self.folder = folder
         self.everything = everything
@@ -303,7 +305,7 @@ class Torture:
         if not self.everything and sample:
             strikes = sorted({*self.luck.sample(strikes, sample), *again}, key=strikes.index)
         for number, strike in enumerate(strikes):
-            for word, recovery in RECOVERIES if self.everything else [RECOVERIES[number % 2]]:
+            for word, recovery in self.ways(number):
                 what = f"{name}, {strike.how} {strike.at}, {word}"
                 # A delete that was begun is not unwound: it is then resumed.
                 deeds = ((deed, strike), (recovery, Strike()), (RESUME, Strike()))
@@ -311,10 +313,20 @@ class Torture:
                 sure = resumed and word == "resume" and on_record
                 self.cases.append(Case(what, template, deeds, (resumed,) if sure else ends))
                 if strike in again:
-                    self.strike_recovery(what, template, (deed, strike), recovery)
+                    self.strike_recovery(what, template, (deed, strike), recovery, ends)
+
+    def ways(self, number: int) -> Sequence[tuple[str, Deed]]:
+        """Give how a case is recovered: in each way where there is time for everything."""
+        every = self.recoveries
+        return every if self.everything else [every[number % len(every)]]
 
     def strike_recovery(
-        self, name: str, template: str, first: tuple[Deed, Strike], recovery: Deed
+        self,
+        name: str,
+        template: str,
+        first: tuple[Deed, Strike],
+        recovery: Deed,
+        ends: tuple[str, ...],
     ) -> None:
         """Kill a recovery at each of its moments."""
         folder = copy_stage(self.folder / template, self.folder / "x")
@@ -326,7 +338,7 @@ class Torture:
         for strike in strikes:
             deeds = (first, (recovery, strike), (RESUME, Strike()))
             what = f"{name}, recovery {strike.how} {strike.at}"
-            self.cases.append(Case(what, template, deeds))
+            self.cases.append(Case(what, template, deeds, ends))
 
     def run(self) -> dict[str, Any]:
         """Try every case, several at a time."""

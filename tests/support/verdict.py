@@ -25,13 +25,7 @@ LATE = 60.0
 
 def judge(stage: Stage, pristine: dict[str, dict[str, Any]]) -> str:
     """Say whether the server is whole or gone; AssertionError names whatever is neither."""
-    stage.fleet.sleep(LATE)
-    assert stage.sql.operations(unfinished=True) == (), "an operation is not over"
-    assert orphans(stage.sql, stage.world.leases) == ()
-    for lease in (stage.folder / "leases").glob("*"):
-        assert stage.world.leases.is_dead(lease.stem), f"{lease} is held"
-    with stage.sql.reading() as tx:
-        assert not tx.connection.execute(secrets.select()).all(), "secrets are left"
+    assert_over(stage)
     found = [one for one in stage.sql.servers(deleted=True) if one.id == SPEC.id]
     server = found[0] if found else None
     whole = server is not None and server.state is ServerState.ACTIVE
@@ -51,6 +45,17 @@ def judge(stage: Stage, pristine: dict[str, dict[str, Any]]) -> str:
         assert server.state in {ServerState.ERROR, ServerState.DELETED}, server.state
         assert server.fault or server.state is ServerState.DELETED, "an error without a fault"
     return "whole" if whole else "gone"
+
+
+def assert_over(stage: Stage) -> None:
+    """See to it that all is over, and that nobody is at anything."""
+    stage.fleet.sleep(LATE)
+    assert stage.sql.operations(unfinished=True) == (), "an operation is not over"
+    assert orphans(stage.sql, stage.world.leases) == ()
+    for lease in (stage.folder / "leases").glob("*"):
+        assert stage.world.leases.is_dead(lease.stem), f"{lease} is held"
+    with stage.sql.reading() as tx:
+        assert not tx.connection.execute(secrets.select()).all(), "secrets are left"
 
 
 def take_out(left: dict[str, Any], server: Server, owner: str) -> None:

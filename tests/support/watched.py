@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 STORE = (
     *("admit", "readmit", "readdress", "begin", "adopt", "journal", "change", "mark_attempt"),
-    "finish",
+    *("replan", "finish"),
 )
 HYPERVISOR = (
     *("ensure_defined", "ensure_running", "ensure_off", "ensure_undefined", "ensure_autostart"),
     *("ensure_volume", "ensure_content", "remove_volume", "ensure_filter", "remove_filter"),
-    *("ensure_reservation", "remove_reservation"),
+    *("ensure_reservation", "remove_reservation", "ensure_record", "ensure_named"),
 )
 
 

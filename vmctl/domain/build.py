@@ -49,7 +49,7 @@ class Volume:
     """A volume of an attempt: a name in the host's pool, and what is to be in it."""
 
     name: str
-    role: str  # root, ephemeral, swap, seed or log
+    role: str  # root, ephemeral, swap, seed or log; rescue or rescue-seed
     size: int = 0  # bytes
     format: str = "raw"  # or qcow2
     backing: str | None = None  # the volume that it overlays, in the same pool
@@ -74,7 +74,19 @@ class Build:
     disk: int = 0
     cpus: tuple[int, ...] = ()  # the host's CPUs that are its vCPUs' own, in their order
     volumes: tuple[Volume, ...] = ()
+    spare: tuple[Volume, ...] = ()  # beside those: being made for it, or yet to be removed
+    generation: int = 1  # rises with each exchange of volumes, so that no name is used twice
     cards: tuple[Card, ...] = ()
+
+    @property
+    def held(self) -> tuple[Volume, ...]:
+        """Every volume that there is of it, or may be."""
+        return tuple({one.name: one for one in (*self.volumes, *self.spare)}.values())
+
+    @property
+    def rescued(self) -> bool:
+        """Whether another system boots, the own disks beside it."""
+        return self.volume("rescue") is not None
 
     def volume(self, role: str) -> Volume | None:
         """Give the first volume of that role, if there is one."""
@@ -93,6 +105,11 @@ class Build:
 def base_name(image: ImageUse) -> str:
     """Name the volume that holds an image on every host: its digest says what is in it."""
     return f"{BASE_IMAGE_PREFIX}{image.digest}"
+
+
+def volume_name(server: str, role: str, generation: int = 1) -> str:
+    """Name a volume of a server: one that takes another's place bears its generation."""
+    return f"{server}-{role}" if generation == 1 else f"{server}-g{generation}-{role}"
 
 
 def filter_name(server: str, position: int) -> str:

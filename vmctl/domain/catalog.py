@@ -98,7 +98,7 @@ class Image:
             properties=dict(self.properties),
         )
 
-    def misfit(self, flavor: Flavor) -> str | None:
+    def misfit(self, flavor: Flavor | FlavorSpec) -> str | None:
         """Say why a server of this flavor is too small for it, if it is."""
         short = []
         if flavor.memory < self.min_memory:

@@ -51,6 +51,9 @@ SUSPEND = _deed("suspend", "suspended", "suspending", _ACTIVE, after=_SUSPENDED)
 SET = _deed("set", "set", "", *(set(ServerState) - {ServerState.BUILDING, ServerState.DELETED}))
 SET_PASSWORD = _deed("set-password", "given a password", "updating_password", _ACTIVE)
 RESUME = _deed("resume", "resumed", "resuming", _SUSPENDED, after=_ACTIVE)
+RESCUE = _deed("rescue", "rescued", "rescuing", _ACTIVE, _STOPPED, _ERROR, after=_RESCUED)
+UNRESCUE = _deed("unrescue", "unrescued", "unrescuing", _RESCUED, after=_ACTIVE)
+REBUILD = _deed("rebuild", "rebuilt", "rebuilding", _ACTIVE, _STOPPED, _ERROR)
 
 _WAYS_OUT = {
     _ACTIVE: "stop",

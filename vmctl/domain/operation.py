@@ -56,6 +56,8 @@ class NewOperation:
     server: str | None = None
     host: str | None = None
     params: Mapping[str, object] = field(default_factory=dict)
+    secrets: Mapping[str, object] | None = field(default=None, repr=False)
+    """What it must know and nobody may read after its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

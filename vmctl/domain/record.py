@@ -212,8 +212,10 @@ _REBOOT = dict.fromkeys(("rebooting", "reboot_pending", "reboot_started"), "REBO
 _HARD_REBOOT = dict.fromkeys(
     ("rebooting_hard", "reboot_pending_hard", "reboot_started_hard"), "HARD_REBOOT"
 )
+_RESCUE = {"rescuing": "RESCUE"}
 _BY_TASK = {
     ServerState.ACTIVE: {
+        **_RESCUE,
         **_REBOOT,
         **_HARD_REBOOT,
         **_REBUILD,
@@ -221,9 +223,9 @@ _BY_TASK = {
         "updating_password": "PASSWORD",
         "migrating": "MIGRATING",
     },
-    ServerState.STOPPED: {**_REBUILD, **_RESIZE},
+    ServerState.STOPPED: {**_REBUILD, **_RESCUE, **_RESIZE},
     ServerState.RESIZED: {"resize_reverting": "REVERT_RESIZE"},
-    ServerState.ERROR: _REBUILD,
+    ServerState.ERROR: {**_REBUILD, **_RESCUE},
 }
 _IDLE = {
     ServerState.BUILDING: "BUILD",

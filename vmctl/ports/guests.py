@@ -219,6 +219,9 @@ class Renderer(Protocol):
     ) -> bytes:
         """Write the seed image that the guest takes its first settings from."""
 
+    def user_data_in(self, seed: bytes) -> bytes:
+        """Give the operator's own user data as a seed has it that was made with some."""
+
     def filter(
         self, name: str, groups: tuple[GroupUse, ...], *, mac: str, addresses: tuple[str, ...]
     ) -> str:

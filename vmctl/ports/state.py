@@ -121,6 +121,19 @@ class Store(Protocol):
         Raises AddressTaken, and then it holds what it held.
         """
 
+    def replan(
+        self,
+        token: Token,
+        number: int,
+        plan: Mapping[str, object],
+        fields: Mapping[str, object],
+    ) -> None:
+        """Give an attempt another plan, and fields of its server's spec other values, at once.
+
+        Another name is the server's from then on; NameTaken if another one has it, and then
+        nothing was written.
+        """
+
     def secrets_of(self, token: Token) -> Mapping[str, Any]:
         """Read what the operation must know and nobody may read after its end."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.sagas.create import CREATE
 from vmctl.sagas.delete import CLEANUP, DELETE
+from vmctl.sagas.exchange import EXCHANGES
 from vmctl.sagas.power import POWER
 from vmctl.sagas.setting import PASSWORD, SET
 
@@ -19,7 +20,7 @@ SAGAS: Mapping[tuple[str, int], Saga[Work]] = {
     ("server-create", 1): CREATE,
     ("server-delete", 1): DELETE,
     ("cleanup", 1): CLEANUP,
-    **{(saga.name, saga.version): saga for saga in (*POWER, SET, PASSWORD)},
+    **{(saga.name, saga.version): saga for saga in (*POWER, *EXCHANGES, SET, PASSWORD)},
 }
 """Every workflow by the name and version that stand on record: old ones stay unwindable."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.server_record import Maker, made_by
 
 if TYPE_CHECKING:
+    from vmctl.domain.build import Volume
     from vmctl.domain.machine import Machine
     from vmctl.sagas.work import Work
 
@@ -57,11 +58,15 @@ def remove_disks(work: Work) -> None:
 
 def remove_volumes(work: Work) -> None:
     """Have none of the volumes in the pool."""
-    _remove_volumes(work, {one.role for one in work.build.volumes})
+    _remove_volumes(work, {one.role for one in work.build.held})
 
 
 def _remove_volumes(work: Work, roles: set[str]) -> None:
-    doomed = [one for one in work.build.volumes if one.role in roles]
+    remove_all(work, tuple(one for one in work.build.held if one.role in roles))
+
+
+def remove_all(work: Work, doomed: tuple[Volume, ...]) -> None:
+    """Have none of these in the pool."""
     if not doomed or is_anothers(work):
         return
     for volume in reversed(doomed):
@@ -104,6 +109,7 @@ def remains(work: Work) -> tuple[str, ...]:
     machine = work.hypervisor.machine(work.build.server)
     if machine is not None and not is_ours(work, machine):
         return ()
-    there = set(work.hypervisor.volumes(work.build.pool)) if work.build.volumes else set()
-    left = [one.name for one in work.build.volumes if one.name in there]
+    held = work.build.held
+    there = set(work.hypervisor.volumes(work.build.pool)) if held else set()
+    left = [one.name for one in held if one.name in there]
     return (*([] if machine is None else [machine.name]), *left)

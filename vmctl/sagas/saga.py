@@ -119,13 +119,15 @@ def run(
     *,
     check: Callable[[], None] = lambda: None,
     tell: Callable[[str, Mark], None] = lambda _step, _mark: None,
+    turn: Callable[[Exception], None] = lambda _fault: None,
     keep: bool = False,
 ) -> tuple[Outcome, Exception | None]:
     """Go on from what the journal says until an end, and say how and why it ended so.
 
     `check` is asked before each step forward and raises what is to be taken for its failure: an
-    interrupt, say. Past the pivot a failure stops the run, to be resumed; so it does before it
-    where what was done is to be kept.
+    interrupt, say; past the pivot nobody is asked. There a failure stops the run, to be resumed;
+    so it does before it where what was done is to be kept. `turn` is told of the failure after
+    which all is undone, before anything is.
     """
     fault: Exception | None = None
     while True:
@@ -140,7 +142,8 @@ def run(
         tell(step.name, start)
         try:
             if forward:
-                check()
+                if not past_pivot(saga, marks):
+                    check()
                 step.do(work)
             elif step.undo is not None:
                 step.undo(work)
@@ -161,6 +164,7 @@ def run(
             if keep and any(mark is Mark.DONE for _, mark in journal.marks()):
                 # Where nothing was made there is nothing to look at.
                 return Outcome.STUCK, fault
+            turn(error)
         else:
             journal.write(step.name, done)
             tell(step.name, done)

@@ -48,8 +48,8 @@ class World:
 class Work:
     """One attempt at one server, in the hands of the process that holds its token.
 
-    Only `build` may change on the way: an address that turns out to be taken is replaced before
-    the domain is defined.
+    Only `build` may change on the way, where an address turns out to be taken before the domain is
+    defined; and what another system in the server's place changes, `spec` with it.
     """
 
     world: World
@@ -80,7 +80,7 @@ class Work:
     @property
     def ran(self) -> bool:
         """Whether the server ran before a deed was begun."""
-        return self.params.get("was") == ServerState.ACTIVE
+        return bool(self.params.get("ran", self.params.get("was") == ServerState.ACTIVE))
 
     def number(self, name: str) -> float:
         """Give a number that the operation was begun with; 0 if it was not."""

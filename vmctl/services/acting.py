@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.deed import forbidden, refuse_locked, way_out
 from vmctl.domain.operation import Event, Mark, NewOperation
-from vmctl.domain.record import AttemptState
+from vmctl.domain.plain import to_plain
+from vmctl.domain.record import AttemptState, Power
 from vmctl.domain.spec import Secrets
 from vmctl.errors import Conflict, NotFound
 from vmctl.services.believing import now
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from vmctl.sagas.work import Work
     from vmctl.services.recovery import Recovery
 
+    Ready = Callable[["Errand", Server, Attempt, Host], "Errand"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
@@ -36,7 +39,10 @@ class Errand:
     deed: Deed
     saga: Saga[Work]
     params: Mapping[str, object] = field(default_factory=dict)
-    secrets: Secrets = field(default_factory=Secrets)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
+    ready: Ready = lambda errand, _server, _attempt, _host: errand
+    """Makes it ready for a server as it was found; raises what is in the way."""
+
     reason: str | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
     """What else the events tell of it."""
@@ -54,8 +60,10 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
     """Do to a server what was found to be permitted."""
     store, deed = recovery.world.store, errand.deed
     attempt, host = standing(recovery, server)
+    errand = errand.ready(errand, server, attempt, host)
     operation = str(uuid.uuid4())
-    params = {**errand.params, "was": server.state.value, "deed": deed.name}
+    ran = server.power is Power.RUNNING
+    params = {**errand.params, "was": server.state.value, "ran": ran, "deed": deed.name}
     if deed.after is not None:
         params["after"] = deed.after.value
     new = NewOperation(
@@ -66,6 +74,7 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
         server=server.id,
         host=host.name,
         params=params,
+        secrets=None if errand.secrets == Secrets() else to_plain(errand.secrets),
     )
     event = Event(
         actor=recovery.actor,

@@ -10,7 +10,7 @@ from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import AttemptState, Change, Power, ServerState
 from vmctl.errors import HostError, Locked, NotFound, VmctlError
-from vmctl.sagas.delete import DELETE
+from vmctl.sagas import CREATE, DELETE
 from vmctl.services.believing import now, refuse_doubled
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
@@ -51,7 +51,7 @@ def delete_server(
     """
     refuse_guarded(server, force=force)
     store = recovery.world.store
-    _end_what_died(recovery, server, force=force)
+    died = _end_what_died(recovery, server, force=force)
     server = store.server(server.id)
     if server.deleted is not None:
         # It was a delete that had died, and it has come to its end.
@@ -94,7 +94,7 @@ def delete_server(
             if mark.value == "started":
                 tell(server.name, host.name, step)
 
-        ended = run_delete(work, tell=say)
+        ended = run_delete(work, tell=say, adopted=died)
         state = settle_delete(work, ended, recovery.actor)
         if state is OperationState.OWED:
             return Deleted(server=server, owed=host.name)
@@ -167,19 +167,29 @@ def _host_of(recovery: Recovery, server: Server, attempt: Attempt, *, force: boo
     return host
 
 
-def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> None:
-    """Undo, or else end, an operation whose owner is gone; Busy while its owner lives."""
+def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> bool:
+    """Undo, or else end, an operation whose owner is gone; Busy while its owner lives.
+
+    What was done to a server that stood is not undone: all that it made stands in the plan, and
+    goes with the server. Says whether a call of somebody who died may still be on its way.
+    """
+    died = False
     for operation in recovery.world.store.operations(unfinished=True, server=server.id):
         if operation.state is OperationState.OWED:
             continue
         if not recovery.world.leases.is_dead(operation.id):
             continue  # begin says who is at work on it
+        if operation.saga not in (CREATE.name, DELETE.name):
+            _give_up(recovery, operation, "given up by a delete")
+            died = True
+            continue
         fault = _end(recovery, operation)
         if fault is None:
             continue
         if not force or operation.saga == DELETE.name or not isinstance(fault, VmctlError):
             raise fault
-        _give_up(recovery, operation, fault)
+        _give_up(recovery, operation, f"given up by a delete: {fault.message}")
+    return died
 
 
 def _end(recovery: Recovery, operation: Operation) -> Exception | None:
@@ -191,13 +201,12 @@ def _end(recovery: Recovery, operation: Operation) -> Exception | None:
     return ended.fault if ended.state is OperationState.STUCK else None
 
 
-def _give_up(recovery: Recovery, operation: Operation, error: VmctlError) -> None:
-    """End an operation that cannot be undone: the delete takes away what it has left."""
+def _give_up(recovery: Recovery, operation: Operation, fault: str) -> None:
+    """End an operation that is not undone: the delete takes away what it has left."""
     store = recovery.world.store
     with recovery.world.leases.hold(operation.id) as lease:
         token = store.adopt(lease, recovery.owner)
         owed = bool(owed_of(store, operation.server or ""))
-        fault = f"given up by a delete: {error.message}"
         event = Event(
             actor=recovery.actor,
             action="operation-unwind",

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmctl.domain.observation import state_seen
-from vmctl.domain.operation import Event, Mark, OperationState
+from vmctl.domain.operation import Event, Mark, OperationState, Token
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Change, ServerState
 from vmctl.errors import HostError, NameTaken
-from vmctl.sagas.presence import is_ours
+from vmctl.sagas.presence import SETTLING, is_ours
 from vmctl.sagas.saga import UNWIND, Outcome, next_move, past_pivot, run
-from vmctl.services.running import Log
+from vmctl.services.running import Log, may_still_land
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vmctl.domain.machine import Machine
-    from vmctl.domain.operation import Actor
+    from vmctl.domain.operation import Actor, Operation
+    from vmctl.ports import Store
     from vmctl.sagas.saga import Saga
     from vmctl.sagas.work import Work
 
@@ -38,6 +39,13 @@ class Settled:
     now: ServerState
 
 
+def no_way_back(store: Store, operation: Operation, saga: Saga[Work]) -> bool:
+    """Whether a deed that is not at its end can only be gone on with."""
+    log = Log(store, Token(operation=operation.id, number=0), UNDER)
+    done = next_move(saga, log.marks()) is Outcome.DONE
+    return past_pivot(saga, log.marks()) and not done
+
+
 def do(
     work: Work,
     saga: Saga[Work],
@@ -45,13 +53,25 @@ def do(
     *,
     action: str,
     back: bool = False,
+    adopted: bool = False,
     say: Callable[[str, Mark], None] = lambda _step, _mark: None,
 ) -> Settled:
-    """Go on with a deed from what its journal says, to its end, and settle it."""
+    """Go on with a deed from what its journal says, to its end, and settle it.
+
+    `adopted` says that someone else worked on it before, whose last call may still be on its way.
+    """
     log = Log(work.world.store, work.token, UNDER)
+    if adopted:
+        work.world.sleep(SETTLING)
+
+    def turn(fault: Exception) -> None:
+        if may_still_land(fault):
+            # What lands after it was undone would stay.
+            work.world.sleep(SETTLING)
+
     if back and log.fault is None and next_move(saga, log.marks()) is not Outcome.DONE:
         log.write(UNWIND, Mark.FAILED, "it was asked that all be undone")
-    outcome, fault = run(saga, log, work, check=work.check, tell=say)
+    outcome, fault = run(saga, log, work, check=work.check, tell=say, turn=turn)
     try:
         return _settle(work, outcome, fault or log.fault, actor, action)
     except NameTaken as taken:
@@ -59,7 +79,7 @@ def do(
             raise
         # Its new name went to another one meanwhile: all that was done is undone.
         log.write(UNWIND, Mark.FAILED, str(taken))
-        outcome, _ = run(saga, log, work, tell=say)
+        outcome, _ = run(saga, log, work, tell=say, turn=turn)
         return _settle(work, outcome, taken, actor, action)
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 
 _ANY_AGE = 1e9
+OF_IMAGE = ("ImageProperties", "AggregateImagePropertiesIsolation", "IsolatedHosts")
+"""The filters that judge an image: all else is as it was where a server is rebuilt."""
 
 
 class Judge:
@@ -65,6 +67,21 @@ class Judge:
         # Who else is in its group stands on other hosts as well: that is asked apart.
         request = request_for(spec)
         placement = place(request, fleet, self._policy, filters=filters, weighers=weighers)
+        if placement.failed is None:
+            return None
+        refusal = next((one.refusal for one in placement.verdicts if one.refusal), None)
+        return refusal.reason if refusal else placement.failed
+
+    def unsuited(self, spec: ServerSpec, host: Host, record: HostRecord) -> str | None:
+        """Say why a host that has the server does not suit the image that it is to have now."""
+        found = FleetRecord(hosts={host.name: record}, claims=())
+        alone = replace(self._inventory, hosts={host.name: host})
+        fleet = fleet_of(alone, found, self._clock())
+        tables = tables_for(self._policy)
+        named = tuple(one for one in self._policy.filters if one in OF_IMAGE)
+        policy = replace(self._policy, filters=named)
+        wanted = replace(spec, host=None, force_host=None, hints={})
+        placement = place(request_for(wanted), fleet, policy, filters=tables[0], weighers=tables[1])
         if placement.failed is None:
             return None
         refusal = next((one.refusal for one in placement.verdicts if one.refusal), None)

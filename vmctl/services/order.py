@@ -45,10 +45,10 @@ class Order:
 
 def order_of(wish: Wish, known: Catalog, inventory: Inventory) -> Order:
     """Resolve a wish; UsageError lists everything that is wrong with it."""
-    problems = _Problems()
-    _check_words(wish, problems)
+    problems = Problems()
+    check_words(wish, problems)
     flavor = problems.catch(lambda: known.flavor(wish.flavor))
-    image, warnings = _image(wish, known, problems)
+    image, warnings = image_of(wish, known, problems)
     key = problems.catch(lambda: known.keypair(wish.key_name or "")) if wish.key_name else None
     group_word = wish.group or _text(wish.hints.get("group"))
     group = problems.catch(lambda: known.group(group_word)) if group_word else None
@@ -57,7 +57,7 @@ def order_of(wish: Wish, known: Catalog, inventory: Inventory) -> Order:
         problems.catch(lambda: inventory.host(wish.host or ""))
     cards = resolve_cards(wish, inventory, problems.add)
     groups = _groups(wish, cards, known, inventory, problems)
-    use = _use(image, problems) if image else None
+    use = use_of(image, problems) if image else None
     size = None
     if flavor is not None and image is not None:
         if misfit := image.misfit(flavor):
@@ -127,23 +127,25 @@ def order_of(wish: Wish, known: Catalog, inventory: Inventory) -> Order:
         specs=specs,
         at_least=wish.at_least,
         request=request,
-        secrets=_secrets(wish),
+        secrets=secrets_of(wish),
         groups=groups,
         warnings=tuple(warnings),
     )
 
 
-class _Problems:
+class Problems:
     """All that is wrong with a wish, collected before any of it is said."""
 
     def __init__(self) -> None:
         self.found: list[VmctlError] = []
 
     def add(self, problem: str | None) -> None:
+        """Keep one, if it is one."""
         if problem is not None:
             self.found.append(UsageError(problem))
 
     def catch(self, find: Callable[[], T]) -> T | None:
+        """Give what is found, or keep what is raised."""
         try:
             return find()
         except VmctlError as error:
@@ -161,7 +163,8 @@ class _Problems:
             raise kind(lines, hint="\n".join(dict.fromkeys(hints)) or None)
 
 
-def _check_words(wish: Wish, problems: _Problems) -> None:
+def check_words(wish: Wish, problems: Problems) -> None:
+    """Say what is wrong with the words themselves."""
     problems.add(names.name_problem(_longest(wish)))
     if wish.hostname is not None:
         problems.add(names.hostname_problem(wish.hostname))
@@ -209,7 +212,8 @@ def _longest(wish: Wish) -> str:
     return names.numbered(wish.name, wish.count)[-1]
 
 
-def _image(wish: Wish, known: Catalog, problems: _Problems) -> tuple[Image | None, list[str]]:
+def image_of(wish: Wish, known: Catalog, problems: Problems) -> tuple[Image | None, list[str]]:
+    """Find the image that is meant, and what is to be said about it."""
     warnings: list[str] = []
     if wish.image is not None:
         image = problems.catch(lambda: known.image(wish.image or ""))
@@ -239,7 +243,8 @@ def _said(asked: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in asked.items())
 
 
-def _use(image: Image, problems: _Problems) -> ImageUse | None:
+def use_of(image: Image, problems: Problems) -> ImageUse | None:
+    """Give an image as a server carries it; None where it has no bytes."""
     if image.status != "active":
         return None
     if image.checksum is None or image.format is None or image.virtual_size is None:
@@ -257,7 +262,7 @@ def _use(image: Image, problems: _Problems) -> ImageUse | None:
     )
 
 
-def _size(wish: Wish, flavor: Flavor, image: Image, problems: _Problems) -> FlavorSpec:
+def _size(wish: Wish, flavor: Flavor, image: Image, problems: Problems) -> FlavorSpec:
     """Give the flavor by value, with the disks that were asked for beside its own."""
     least = math.ceil((image.virtual_size or 0) / _MIB)
     if flavor.disk and least > flavor.disk:
@@ -273,7 +278,7 @@ def _size(wish: Wish, flavor: Flavor, image: Image, problems: _Problems) -> Flav
     )
 
 
-def _zone(wish: Wish, inventory: Inventory, problems: _Problems) -> tuple[str | None, str | None]:
+def _zone(wish: Wish, inventory: Inventory, problems: Problems) -> tuple[str | None, str | None]:
     if wish.zone is None:
         return None, None
     zone, _, rest = wish.zone.partition(":")
@@ -297,7 +302,7 @@ def _groups(
     cards: tuple[CardWish, ...],
     known: Catalog,
     inventory: Inventory,
-    problems: _Problems,
+    problems: Problems,
 ) -> dict[str, GroupUse]:
     """Give every security group that a card will need, by name and value."""
     wanted: list[str] = []
@@ -322,7 +327,8 @@ def _seed(wish: Wish, image: Image) -> str | None:
     return "config-2" if wish.config_drive or mandatory else "nocloud"
 
 
-def _secrets(wish: Wish) -> Secrets:
+def secrets_of(wish: Wish) -> Secrets:
+    """Give what the guest is told and nobody may read afterwards."""
     return Secrets(
         user_data=None if wish.user_data is None else base64.b64encode(wish.user_data).decode(),
         password_hash=None if wish.password is None else hash_password(wish.password),

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from vmctl.domain.addresses import allotable
-from vmctl.domain.build import Build, Card, Volume, base_name, filter_name
+from vmctl.domain.build import Build, Card, Volume, base_name, filter_name, volume_name
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Nic, Wanted, address_scope
 from vmctl.errors import AddressTaken, HostError, RemoteFailed
@@ -92,7 +92,7 @@ def plan_build(
         vcpus=size.vcpus,
         memory=size.memory,
         disk=size.disk,
-        volumes=tuple(_volumes(spec)),
+        volumes=tuple(volumes_of(spec)),
         cards=tuple(cards),
     )
 
@@ -207,9 +207,14 @@ def mint_mac() -> str:
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
 
 
-def _volumes(spec: ServerSpec) -> Iterator[Volume]:
+def volumes_of(spec: ServerSpec, generation: int = 1) -> Iterator[Volume]:
+    """Plan the volumes of a server, the root disk first."""
+
+    def name(role: str) -> str:
+        return volume_name(spec.id, role, generation)
+
     yield Volume(
-        name=f"{spec.id}-root",
+        name=name("root"),
         role="root",
         size=spec.flavor.disk * _MIB,
         format="qcow2",
@@ -218,10 +223,10 @@ def _volumes(spec: ServerSpec) -> Iterator[Volume]:
     )
     for index, size in enumerate(spec.ephemerals):
         yield Volume(
-            name=f"{spec.id}-ephemeral{index}", role="ephemeral", size=size * _MIB, format="qcow2"
+            name=name(f"ephemeral{index}"), role="ephemeral", size=size * _MIB, format="qcow2"
         )
     if spec.flavor.swap:
-        yield Volume(name=f"{spec.id}-swap", role="swap", size=spec.flavor.swap * _MIB)
+        yield Volume(name=name("swap"), role="swap", size=spec.flavor.swap * _MIB)
     if spec.seed is not None:
-        yield Volume(name=f"{spec.id}-seed", role="seed")
-    yield Volume(name=f"{spec.id}-console.log", role="log")
+        yield Volume(name=name("seed"), role="seed")
+    yield Volume(name=name("console.log"), role="log")

@@ -98,7 +98,9 @@ class Case:
     def deed(self, *, back: bool) -> Recovered:
         """Go on with what is done to a server that stands, or have it undone, and settle it."""
         work = self.work(self.current())
-        settled = do(work, self.saga, self.recovery.actor, action=self.action, back=back)
+        settled = do(
+            work, self.saga, self.recovery.actor, action=self.action, back=back, adopted=True
+        )
         return self.recovered(settled.state, settled.fault)
 
     def tell_host(self) -> Recovered:

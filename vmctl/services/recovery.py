@@ -14,6 +14,7 @@ from vmctl.domain.operation import OperationState
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
 from vmctl.sagas import CREATE, DELETE, SAGAS, SET
+from vmctl.services.doing import no_way_back
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
 from vmctl.services.settling import owed_of
@@ -140,6 +141,13 @@ def _recoverable(store: Store, operation: Operation, *, back: bool) -> Server:
             " back",
             hint=f"vmctl operation resume {operation.id}",
         )
+    saga = SAGAS[operation.saga, operation.version]
+    if back and not begun and no_way_back(store, operation, saga):
+        raise Conflict(
+            f"operation {operation.id} ({operation.kind} of server {server.name}) is past the point"
+            " of no return",
+            hint=f"vmctl operation resume {operation.id}",
+        )
     return server
 
 
@@ -158,4 +166,12 @@ class _Job:
     operation: Operation
 
 
-__all__ = ["Recovered", "Recovery", "orphans", "pay_owed", "recover_all", "resume", "unwind"]
+__all__ = [
+    "Recovered",
+    "Recovery",
+    "orphans",
+    "pay_owed",
+    "recover_all",
+    "resume",
+    "unwind",
+]

@@ -135,7 +135,7 @@ def run_attempt(
     if outcome is Outcome.STUCK and not _turned(log):
         return Ended(outcome=outcome, fault=fault, begun=begun, kept=True)
     gone = outcome is Outcome.UNWOUND and (
-        log.untouched or _proven(work, settle=adopted or _may_still_land(fault))
+        log.untouched or _proven(work, settle=adopted or may_still_land(fault))
     )
     _mark(work, fault, gone=gone)
     return Ended(outcome=outcome, fault=fault, begun=begun, gone=gone)
@@ -232,7 +232,7 @@ def does_not_answer(fault: Exception | None) -> bool:
     return isinstance(fault, HostError)
 
 
-def _may_still_land(fault: Exception | None) -> bool:
+def may_still_land(fault: Exception | None) -> bool:
     """Whether a call may have outlived the failure to hear how it ended."""
     return isinstance(fault, HostUnreachable | RemoteTimedOut | LeaseLost)
 

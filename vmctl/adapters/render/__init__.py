@@ -70,6 +70,13 @@ class TemplateRenderer:
 
         return seed(spec, build, networks, secrets)
 
+    def user_data_in(self, seed: bytes) -> bytes:
+        """Give the operator's own user data as a seed has it that was made with some."""
+        from vmctl.adapters.render.seed import user_data_of
+        from vmctl.adapters.render.user_data import theirs_in
+
+        return theirs_in(user_data_of(seed))
+
     def filter(
         self, name: str, groups: tuple[GroupUse, ...], *, mac: str, addresses: tuple[str, ...]
     ) -> str:

@@ -218,11 +218,15 @@ def _video(wished: Hardware, offers: Offers) -> str | None:
 
 
 def _disks(wished: Hardware, build: Build, place: PoolPlace) -> Iterator[Disk]:
-    """Give the disks in the guest's order: root, ephemeral, swap, and the seed last."""
+    """Give the disks in the guest's order: root, ephemeral, swap, and the seed last.
+
+    Where another system is to boot, its disk comes before them, and its seed instead of the own.
+    """
     used: dict[str, int] = {}
-    for role in ("root", "ephemeral", "swap", "seed"):
+    boots, seed = ("rescue", "rescue-seed") if build.rescued else ("root", "seed")
+    for role in dict.fromkeys((boots, "root", "ephemeral", "swap", seed)):
         for number, volume in enumerate(build.of_role(role)):
-            is_cdrom = role == "seed" and wished.cdrom_bus is not None
+            is_cdrom = role == seed and wished.cdrom_bus is not None
             bus = (is_cdrom and wished.cdrom_bus) or wished.disk_bus
             prefix = _PREFIX.get(bus, "sd")
             position = used[prefix] = used.get(prefix, -1) + 1
@@ -233,9 +237,9 @@ def _disks(wished: Hardware, build: Build, place: PoolPlace) -> Iterator[Disk]:
                 target=prefix + _letters(position),
                 device="cdrom" if is_cdrom else "disk",
                 block=place.type in _BLOCK_POOLS,
-                readonly=role == "seed",
-                boots=role == "root" and number == 0,
-                serial=disk_serial(role, number),
+                readonly=role == seed,
+                boots=role == boots and number == 0,
+                serial="vmctl-root" if role == "root" != boots else disk_serial(role, number),
             )
 
 

@@ -5,6 +5,7 @@ The same server gives the same bytes: whoever finds a seed can tell whether it i
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -13,10 +14,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pycdlib
+from pycdlib.pycdlibexception import PyCdlibException, PyCdlibInvalidInput
 
 from vmctl.adapters.render.guest_network import links, network_data, version_2
 from vmctl.adapters.render.user_data import as_yaml, user_data
-from vmctl.errors import UsageError
+from vmctl.errors import UsageError, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,6 +131,21 @@ def iso(label: str, files: Mapping[str, bytes]) -> bytes:
     image.write_fp(written)
     image.close()
     return written.getvalue()
+
+
+def user_data_of(seed: bytes) -> bytes:
+    """Give what a seed tells its guest to do."""
+    image = pycdlib.PyCdlib()
+    try:
+        image.open_fp(io.BytesIO(seed))
+        for path in ("/user-data", f"/openstack/{OPENSTACK_VERSIONS[-1]}/user_data"):
+            found = io.BytesIO()
+            with contextlib.suppress(PyCdlibInvalidInput):
+                image.get_file_from_iso_fp(found, joliet_path=path)
+                return found.getvalue()
+    except PyCdlibException as error:
+        raise VmctlError(f"the seed cannot be read: {error}") from error
+    raise VmctlError("the seed has no user data")
 
 
 def _stop_the_clock() -> None:

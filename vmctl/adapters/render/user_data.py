@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ _KINDS = (
     (b"## template: jinja", "text/jinja2"),
     (b"#!", "text/x-shellscript"),
 )
+_BOTH = 2
+"""The parts of a message that has the operator's words and ours."""
+
 _BY_ID = {
     "virtio": "virtio-{}",
     "scsi": "scsi-0QEMU_QEMU_HARDDISK_{}",
@@ -66,6 +70,33 @@ def user_data(spec: ServerSpec, build: Build, secrets: Secrets) -> bytes:
         return b"#cloud-config\n" + as_yaml(ours)
     config = b"#cloud-config\n" + as_yaml({**ours, "merge_how": _MERGE_HOW})
     return _multipart([_as_part(_unpacked(theirs)), _part("text/cloud-config", config)])
+
+
+def theirs_in(told: bytes) -> bytes:
+    """Give the operator's words of what a guest was told by `user_data`."""
+    head, _, rest = told.partition(b"\n\n")
+    found = re.fullmatch(rb'[^"]*boundary="([0-9a-f]{40})"\n[^\n]*', head)
+    if found is None:
+        return told
+    line = b"--" + found[1]
+    parts = [one.removesuffix(b"\n") for one in rest.split(line + b"\n")[1:]]
+    if len(parts) != _BOTH:
+        return told
+    parts[-1] = parts[-1].removesuffix(b"\n" + line + b"--")
+    if _multipart(parts) != told:
+        return told
+    return _content(parts[0])
+
+
+def _content(part: bytes) -> bytes:
+    """Give what was made a part of a message; a message that was one already stays so."""
+    head, _, body = part.partition(b"\n\n")
+    kind = head.partition(b"\n")[0].removeprefix(b"Content-Type: ").decode("ascii", "replace")
+    try:
+        content = base64.b64decode(body)
+    except binascii.Error:
+        return part
+    return content if _part(kind, content) == part else part
 
 
 def as_yaml(value: object) -> bytes:

@@ -153,6 +153,17 @@ class SqlStore(Readings):
         with self.writing() as tx:
             admission.readdress(tx, token, number, nics, plan)
 
+    def replan(
+        self,
+        token: Token,
+        number: int,
+        plan: Mapping[str, object],
+        fields: Mapping[str, object],
+    ) -> None:
+        """Give an attempt another plan, and fields of its server's spec other values."""
+        with self.writing() as tx:
+            admission.replan(tx, token, number, plan, fields)
+
     def secrets_of(self, token: Token) -> Mapping[str, Any]:
         """Read the operation's secrets; there are none after its end."""
         with self.writing() as tx:
@@ -178,6 +189,8 @@ class SqlStore(Readings):
         lease.check()
         with self.writing() as tx:
             token = operations.begin(tx, lease.operation, new, expect, task, despite=despite)
+            if new.secrets:
+                kept.save_secrets(tx, lease.operation, new.secrets)
             _tell(tx, event, token)
         return token
 

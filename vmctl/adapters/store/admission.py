@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,34 @@ def readdress(
     hold(tx, server, number, cards)
     values = {"plan": as_json(plan), "updated": tx.now}
     tx.connection.execute(update(attempts).where(which).values(values))
+
+
+def replan(
+    tx: Tx,
+    token: Token,
+    number: int,
+    plan: Mapping[str, object],
+    fields: Mapping[str, object],
+) -> None:
+    """Give an attempt another plan, and fields of its server's spec other values."""
+    server = fenced(tx, token)
+    which = (attempts.c.server == server) & (attempts.c.number == number)
+    values = {"plan": as_json(plan), "updated": tx.now}
+    tx.connection.execute(update(attempts).where(which).values(values))
+    if not fields:
+        return
+    here = servers.c.id == server
+    query = select(servers.c.name, servers.c.spec).where(here).with_for_update()
+    row = tx.connection.execute(query).one()
+    name = str(fields.get("name", row.name))
+    holder = holder_of(tx, name)
+    if holder not in (None, server):
+        raise NameTaken(
+            f"server {row.name} cannot be called {name}: {holder} is", hint="choose another name"
+        )
+    spec = json.loads(row.spec) | dict(fields)
+    changed = {"name": name, "spec": as_json(spec), "updated": tx.now}
+    tx.connection.execute(update(servers).where(here).values(changed))
 
 
 def mark(tx: Tx, server: str | None, number: int, state: AttemptState, fault: str | None) -> None:
