@@ -171,6 +171,12 @@ server suspend vm1 vm2
 server resume vm1
 server set --autostart vm1
 server set --password secret vm1
+server rescue vm1
+server rescue --image cirros --password secret vm1
+server unrescue vm1
+server rebuild --image cirros vm1
+server rebuild --image cirros --key-name mykey --user-data cloud.yml --wait vm1
+server rebuild --preserve-ephemeral --property role=db --no-user-data vm1
 """
 """These go to the host of the server, which is not there: that is what they say."""
 
@@ -183,7 +189,6 @@ REFUSED = {
     "server migrate --live-migration --host compute02 vm1": "vmctl host disable",
     "server migration list": "vmctl host disable",
     "server evacuate --host compute02 vm1": "vmctl host disable",
-    "server rebuild --image cirros vm1": "vmctl server create",
     "server add floating ip vm1 203.0.113.9": "it comes later",
     "server add volume vm1 data": "it comes later",
     "server image create --name snap vm1": "vmctl image create",

@@ -53,37 +53,60 @@ def act_on(
 
     With --dry-run it is only said to which it would be done, and what forbids it to the others.
     """
+    on_each(context, said, deed, errand_for, tell=context.write)
+    return None
+
+
+def on_each(
+    context: Context,
+    said: Mapping[str, object],
+    deed: Deed,
+    errand_for: Callable[[Server], Errand],
+    *,
+    answer: str = "ending what was begun",
+    steps: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Server]:
+    """Do a deed to each server that is meant, and give them as they are then.
+
+    With --dry-run, to whom it would be done, as they are now. The answer is what is said to ^C;
+    with `steps`, what is done by now is told.
+    """
     from vmctl.cli.interrupts import interruptible
-    from vmctl.services.acting import act, admitted
+    from vmctl.cli.progress import Silence, progress_of
+    from vmctl.services.acting import act, look_only
     from vmctl.services.site import Slots
 
     chosen = meant(context, said, deed.name)
     recovery = context.app.recovery(context.say)
+    ended: dict[str, Server] = {}
     if said["dry_run"]:
-        would: dict[str, str] = {}
 
         def look(server: Server) -> None:
-            found = admitted(recovery, server, deed)
-            would[server.id] = f"{found.name} ({found.id}) on {found.host}\n"
+            ended[server.id] = look_only(recovery, server, errand_for(server))
 
         try:
             side_by_side(context, chosen, look, verb=deed.name, done=deed.verb)
         finally:
-            context.write("".join(would[one.id] for one in chosen.servers if one.id in would))
-        return None
+            found = [ended[one.id] for one in chosen.servers if one.id in ended]
+            tell("".join(f"{one.name} ({one.id}) on {one.host}\n" for one in found))
+        return found
     slots = Slots(PER_HOST)
     reason = said["reason"]
-    with interruptible("ending what was begun") as check:
+    names = tuple(one.name for one in chosen.servers)
+    told = progress_of(context, names) if steps else Silence(context.say)
+    with interruptible(answer) as check, told as progress:
 
         def do(server: Server) -> None:
             with slots.at(server.host or ""):
                 check()
-                errand = errand_for(server)
-                act(
-                    recovery,
-                    server,
-                    replace(errand, reason=str(reason) if reason else None, check=check),
+                errand = replace(
+                    errand_for(server),
+                    reason=str(reason) if reason else None,
+                    check=check,
+                    tell=progress.step,
                 )
+                ended[server.id] = act(recovery, server, errand)
 
         side_by_side(context, chosen, do, verb=deed.name, done=deed.verb)
-    return None
+    return [ended[one.id] for one in chosen.servers]

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from vmctl.services.order import Order
     from vmctl.services.site import Made
 
-_COLUMNS = ("ID", "Name", "Status", "Host", "Networks", "Fault")
+COLUMNS = ("ID", "Name", "Status", "Host", "Networks", "Fault")
 
 
 def shown(context: Context, servers: Sequence[Server]) -> Record | Table:
     """Show servers that were there before."""
     if len(servers) == 1:
-        return _record(context, servers[0])
-    return Table(columns=_COLUMNS, rows=[_row(one, None) for one in servers])
+        return record_of(context, servers[0])
+    return Table(columns=COLUMNS, rows=[row_of(one, None) for one in servers])
 
 
 def result(
@@ -54,7 +54,7 @@ def result(
     if len(order.specs) == 1 and not there:
         if failed and failed[0].fault is not None:
             raise failed[0].fault
-        record = _record(context, context.app.store.server(made[0].spec.id))
+        record = record_of(context, context.app.store.server(made[0].spec.id))
         if adminpass is None:
             return record
         return replace(record, fields={**record.fields, "adminPass": adminpass})
@@ -64,7 +64,7 @@ def result(
     if up < len(order.specs):
         context.say(f"warning: {up} of {len(order.specs)} servers are as far as was asked")
     servers = {one.id: one for one in context.app.store.servers()}
-    rows = [_row(one, None) for one in there]
+    rows = [row_of(one, None) for one in there]
     for one in made:
         fault = None if one.fault is None else str(one.fault)
         server = servers.get(one.spec.id)
@@ -72,18 +72,20 @@ def result(
             # It was never put on record: its name was taken, or a quota was full.
             rows.append((None, one.spec.name, "ERROR", None, {}, fault))
         else:
-            rows.append(_row(server, fault))
-    return Table(columns=_COLUMNS, rows=rows, exit_code=_code(failed, up, order.at_least))
+            rows.append(row_of(server, fault))
+    return Table(columns=COLUMNS, rows=rows, exit_code=_code(failed, up, order.at_least))
 
 
-def _record(context: Context, server: Server) -> Record:
+def record_of(context: Context, server: Server) -> Record:
+    """Show one server as openstack does."""
     from vmctl.cli.server_fields import fields_of
     from vmctl.cli.server_show import story_of
 
     return Record(fields=fields_of(story_of(context, server), placement=False))
 
 
-def _row(server: Server, fault: str | None) -> tuple[object, ...]:
+def row_of(server: Server, fault: str | None) -> tuple[object, ...]:
+    """Give one server's row among several."""
     from vmctl.domain.record import shown_status
     from vmctl.domain.server_line import line_of
 

@@ -39,12 +39,14 @@ def wish_of(context: Context, name: str, words: Words) -> Wish:
         image_properties=pairs(words["image_properties"], "--image-property"),
         cards=_cards(words),
         key_name=words["key_name"],
-        user_data=None if words["user_data"] is None else _read(words["user_data"], "--user-data"),
+        user_data=None
+        if words["user_data"] is None
+        else read_file(words["user_data"], "--user-data"),
         files={
-            path: _read(source, "--file")
+            path: read_file(source, "--file")
             for path, source in pairs(words["files"], "--file").items()
         },
-        password=_password(context, words["password"]),
+        password=password_of(context, words["password"]),
         properties=pairs(words["properties"]),
         tags=words["tags"],
         description=words["description"],
@@ -106,7 +108,8 @@ def _ephemeral(words: str) -> int:
     return int(size) * _GIB
 
 
-def _password(context: Context, said: str | None) -> str | None:
+def password_of(context: Context, said: str | None) -> str | None:
+    """Read a password: the word itself, or a line of stdin."""
     if said is None:
         return None
     if said == "-":
@@ -118,7 +121,8 @@ def _password(context: Context, said: str | None) -> str | None:
     return said
 
 
-def _read(path: str, option: str) -> bytes:
+def read_file(path: str, option: str) -> bytes:
+    """Read what an option's file holds."""
     try:
         return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:

@@ -112,6 +112,13 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
     return store.server(server.id)
 
 
+def look_only(recovery: Recovery, server: Server, errand: Errand) -> Server:
+    """Give a server to which a deed could be done, as it is now; raises what is in the way."""
+    server = admitted(recovery, server, errand.deed)
+    errand.ready(errand, server, *standing(recovery, server))
+    return server
+
+
 def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:
     """Give the server as it is on its host now; raises what forbids the deed."""
     refuse_locked(server.name, server.locked)
