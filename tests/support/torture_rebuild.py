@@ -47,6 +47,7 @@ from vmctl.services.wish import Wish
 NOW = 4e9
 """Later than whatever the record says by this machine's own clock."""
 
+PATIENT = {"patience": 60}
 INVENTORY = Inventory(path="", networks=NETWORKS)
 OTHER = Image(
     id="2",
@@ -74,14 +75,22 @@ class Known:
 
 def rescuing(saga: Saga[Work] = RESCUE) -> Deed:
     """Rescue by this workflow with another image and a password."""
-    ready = to_rescue(INVENTORY, OTHER.use, "$6$salt$hash")
-    return doing(Errand(deed=deeds.RESCUE, saga=saga, params={"patience": 60}, ready=ready))
+
+    def deed(stage: Stage) -> None:
+        ready = to_rescue(stage.world, INVENTORY, OTHER.use, "$6$salt$hash")
+        doing(Errand(deed=deeds.RESCUE, saga=saga, params=PATIENT, ready=ready))(stage)
+
+    return deed
 
 
 def unrescuing(saga: Saga[Work] = UNRESCUE) -> Deed:
     """End a rescue by this workflow."""
-    ready = to_unrescue(INVENTORY)
-    return doing(Errand(deed=deeds.UNRESCUE, saga=saga, params={"patience": 60}, ready=ready))
+
+    def deed(stage: Stage) -> None:
+        ready = to_unrescue(stage.world, INVENTORY)
+        doing(Errand(deed=deeds.UNRESCUE, saga=saga, params=PATIENT, ready=ready))(stage)
+
+    return deed
 
 
 def rebuilding(saga: Saga[Work] = REBUILD) -> Deed:
@@ -94,10 +103,8 @@ def rebuilding(saga: Saga[Work] = REBUILD) -> Deed:
             judge=Judge(INVENTORY, Policy(), stage.fleet.now),
             makeover=makeover_of(Changes(wish=WISH, rename=True), Known()),  # type: ignore[arg-type]  # nothing else is asked
         )
-        errand = Errand(
-            deed=deeds.REBUILD, saga=saga, params={"patience": 60}, ready=rebuilder.ready
-        )
-        doing(errand)(stage)
+        ready = rebuilder.ready
+        doing(Errand(deed=deeds.REBUILD, saga=saga, params=PATIENT, ready=ready))(stage)
 
     return deed
 

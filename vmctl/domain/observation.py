@@ -23,6 +23,7 @@ class Observation:
     at: float
     power: Power | None = None
     saved: bool | None = None  # whether its memory was saved on its host
+    rescued: bool | None = None  # whether another system boots in its place
     boot: str | None = None
     seen: tuple[SeenAddress, ...] | None = None
     also: tuple[str, ...] | None = None  # other hosts that it stands on
@@ -62,14 +63,24 @@ _FOLLOWS = frozenset(_BY_POWER.values())
 """The states that follow the power; all others are what an operation made of a server."""
 
 
-def state_seen(state: ServerState, power: Power, *, saved: bool | None = None) -> ServerState:
+def state_seen(
+    state: ServerState,
+    power: Power,
+    *,
+    saved: bool | None = None,
+    rescued: bool | None = None,
+) -> ServerState:
     """Say what a server in this state is, now that its power was seen, if nobody is at it.
 
-    A suspended server is one whose memory was saved, and its domain is off for as long; `saved` is
-    None where nobody asked for that.
+    A suspended server is one whose memory was saved, and its domain is off for as long; of a
+    rescued one the domain says so. None is what nobody asked for.
     """
+    if state is ServerState.RESCUED and rescued is False:
+        return _BY_POWER.get(power, state)
     if state not in _FOLLOWS:
         return state
+    if rescued:
+        return ServerState.RESCUED
     if power is Power.SHUTDOWN and (saved or (saved is None and state is ServerState.SUSPENDED)):
         return ServerState.SUSPENDED
     return _BY_POWER.get(power, state)

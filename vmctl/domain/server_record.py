@@ -124,6 +124,12 @@ def made_by(record: str) -> Maker | None:
     return Maker(said.get("owner", ""), said.get("id", ""), int(said["attempt"]))
 
 
+def is_rescued(record: str) -> bool | None:
+    """Whether another system boots in a server's place; None if its record is none of ours."""
+    said = _said(record)
+    return "rescued" in said if "attempt" in said else None
+
+
 def _said(record: str) -> dict[str, str]:
     head = _HEAD.match(record)
     found = _ATTRIBUTE.finditer(head[0]) if head else ()
@@ -161,6 +167,8 @@ def _attributes(record: ServerRecord) -> Iterator[tuple[str, str]]:
     yield "memory", str(build.memory)
     yield "disk", str(build.disk)
     yield "pool", build.pool
+    if build.rescued:
+        yield "rescued", "1"
 
 
 def _shown(image: ImageUse) -> ImageUse:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmctl.domain.server_record import Maker, made_by
+from vmctl.domain.server_record import Maker, from_xml, made_by
 
 if TYPE_CHECKING:
-    from vmctl.domain.build import Volume
+    from vmctl.domain.build import Build, Volume
     from vmctl.domain.machine import Machine
     from vmctl.sagas.work import Work
 
@@ -57,8 +57,30 @@ def remove_disks(work: Work) -> None:
 
 
 def remove_volumes(work: Work) -> None:
-    """Have none of the volumes in the pool."""
-    _remove_volumes(work, {one.role for one in work.build.held})
+    """Have none of the volumes in the pool, nor those that only the domain's own record names.
+
+    That may know more than a database that was put back from a backup.
+    """
+    machine = work.hypervisor.machine(work.build.server)
+    if machine is not None and not is_ours(work, machine):
+        return
+    _take(work, (*work.build.held, *_told_by(machine, work.build)))
+
+
+def _told_by(machine: Machine | None, build: Build) -> tuple[Volume, ...]:
+    """Give the volumes of a server that its domain's record names, and its plan does not."""
+    try:
+        told = from_xml(machine.record or "").build if machine is not None else build
+    except ValueError:
+        return ()
+    known = {one.name for one in build.held}
+    return tuple(
+        one
+        for one in told.held
+        if told.pool == build.pool
+        and one.name not in known
+        and one.name.startswith(f"{build.server}-")
+    )
 
 
 def _remove_volumes(work: Work, roles: set[str]) -> None:
@@ -67,8 +89,11 @@ def _remove_volumes(work: Work, roles: set[str]) -> None:
 
 def remove_all(work: Work, doomed: tuple[Volume, ...]) -> None:
     """Have none of these in the pool."""
-    if not doomed or is_anothers(work):
-        return
+    if doomed and not is_anothers(work):
+        _take(work, doomed)
+
+
+def _take(work: Work, doomed: tuple[Volume, ...]) -> None:
     for volume in reversed(doomed):
         work.hypervisor.remove_volume(work.build.pool, volume.name)
 

@@ -12,6 +12,7 @@ from vmctl.domain.observation import state_seen
 from vmctl.domain.operation import Event, Mark, OperationState, Token
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Change, ServerState
+from vmctl.domain.server_record import is_rescued
 from vmctl.errors import HostError, NameTaken
 from vmctl.sagas.presence import SETTLING, is_ours
 from vmctl.sagas.saga import UNWIND, Outcome, next_move, past_pivot, run
@@ -93,7 +94,8 @@ def _settle(
     done = outcome is Outcome.DONE
     now = after if done else was
     if machine is not None and not done:
-        now = state_seen(was, machine.power, saved=machine.managed_save)
+        rescued = is_rescued(machine.record or "")
+        now = state_seen(was, machine.power, saved=machine.managed_save, rescued=rescued)
     state = {
         Outcome.DONE: OperationState.DONE,
         Outcome.UNWOUND: OperationState.UNWOUND,

@@ -11,7 +11,7 @@ from vmctl.domain.observation import Observation
 from vmctl.domain.plain import from_plain
 from vmctl.domain.record import AttemptState, Power, ServerState, address_scope
 from vmctl.domain.server_line import STANDS
-from vmctl.domain.server_record import Maker, made_by
+from vmctl.domain.server_record import Maker, is_rescued, made_by
 from vmctl.domain.sight import Whereabouts, whereabouts
 from vmctl.errors import AddressTaken, NameTaken
 from vmctl.services.planning import wanted_of
@@ -139,6 +139,7 @@ class Following:
                 at=sight.at,
                 power=sight.machine.power,
                 saved=sight.machine.managed_save,
+                rescued=is_rescued(sight.machine.record or ""),
                 boot=sight.boot,
                 seen=sight.seen,
                 also=where.others if sight is where.own else (),

@@ -151,7 +151,7 @@ def to_import(one: Standing, record: ServerRecord) -> FoundServer:
     spec, build, machine = record.spec, record.build, one.machine
     root = build.volume("root")
     lost = root is not None and root.name in one.missing
-    state = ServerState.ERROR if lost else _state(machine)
+    state = ServerState.ERROR if lost else _state(machine, rescued=build.rescued)
     return FoundServer(
         server=NewServer(
             id=spec.id,
@@ -178,7 +178,9 @@ def missing_words(one: Standing) -> str | None:
     return f"not in its pool on {one.host.name}: {', '.join(one.missing)}"
 
 
-def _state(machine: Machine) -> ServerState:
+def _state(machine: Machine, *, rescued: bool) -> ServerState:
+    if rescued:
+        return ServerState.RESCUED
     if machine.power is Power.SHUTDOWN and machine.managed_save:
         return ServerState.SUSPENDED
     return state_seen(ServerState.STOPPED, machine.power)

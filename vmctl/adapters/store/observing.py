@@ -85,7 +85,7 @@ def _state(row: dict[str, Any], before: ServerState, look: Observation) -> Serve
     if row["lost"] is not None:
         before = ServerState(row["lost"])
         row.update(lost=None, fault=None)
-    return state_seen(before, look.power, saved=look.saved)
+    return state_seen(before, look.power, saved=look.saved, rescued=look.rescued)
 
 
 def _company(row: dict[str, Any], look: Observation) -> list[Turn]:
