@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
-from vmctl.cli.server_ways import Place, Wish, identity_of, login_of, the_places
+from vmctl.cli.server_ways import Place, Wish, identity_of, key_holder, login_of, the_places
 from vmctl.cli.server_words import refuse_off, the_server
 from vmctl.errors import HostError, UsageError
 
@@ -97,7 +97,7 @@ def server_ssh(
     places = the_places(context, found, wish)
     through = _through(context, found, places[0], port, jump=jump)
     way = GuestWay(
-        server=found.id,
+        server=key_holder(context, found),
         address=places[0].address,
         login=login or login_of(found),
         port=port,

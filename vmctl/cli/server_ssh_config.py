@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
-from vmctl.cli.server_ways import KINDS, Wish, identity_of, login_of, places_of
+from vmctl.cli.server_ways import KINDS, Wish, identity_of, key_holder, login_of, places_of
 from vmctl.cli.several import choose
 from vmctl.errors import NotFound, Partial, VmctlError
 
@@ -101,7 +101,7 @@ def ssh_config(
         entry = Entry(
             names=(server.name, server.id),
             way=GuestWay(
-                server=server.id,
+                server=key_holder(context, server),
                 address=way.place.address,
                 login=login or login_of(server),
                 port=port,

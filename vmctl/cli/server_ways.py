@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmctl.domain.build import known_as
 from vmctl.domain.server_line import spec_text
 from vmctl.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vmctl.cli.context import Context
     from vmctl.domain.record import Nic, Server
@@ -124,11 +125,21 @@ def _wanted(place: Place, wish: Wish, named: set[str]) -> bool:
     return ip_address(place.address).is_global is (wish.network == "public")
 
 
+def key_holder(context: Context, server: Server) -> str:
+    """Name what boots there now, by which its key is kept: the server, or what took its place."""
+    return known_as(server.id, _plan(context, server))
+
+
 def _behind_nat(context: Context, server: Server) -> frozenset[str]:
     """Say which of its cards are on a network that only its host reaches."""
+    cards = _plan(context, server).get("cards")
+    held = cards if isinstance(cards, list) else []
+    return frozenset(card["mac"] for card in held if card.get("kind") == "network")
+
+
+def _plan(context: Context, server: Server) -> Mapping[str, object]:
+    """Give what was planned of it on its host."""
     for attempt in context.app.store.attempts(server.id):
         if attempt.number == server.attempt:
-            cards = attempt.plan.get("cards")
-            held = cards if isinstance(cards, list) else []
-            return frozenset(card["mac"] for card in held if card.get("kind") == "network")
-    return frozenset()
+            return attempt.plan
+    return {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vmctl.domain.spec import ImageUse
 
@@ -110,6 +110,20 @@ def base_name(image: ImageUse) -> str:
 def volume_name(server: str, role: str, generation: int = 1) -> str:
     """Name a volume of a server: one that takes another's place bears its generation."""
     return f"{server}-{role}" if generation == 1 else f"{server}-g{generation}-{role}"
+
+
+def known_as(server: str, plan: Mapping[str, object]) -> str:
+    """Name the system that boots there apart from those before it: each has keys of its own.
+
+    By the server's id, and the generation of the disk that boots, if that is not the first.
+    """
+    found = plan.get("volumes")
+    volumes = found if isinstance(found, list) else []
+    names = {one.get("role"): str(one.get("name")) for one in reversed(volumes)}
+    for role in ("rescue", "root"):
+        if role in names:
+            return names[role].removesuffix(f"-{role}")
+    return server
 
 
 def filter_name(server: str, position: int) -> str:

@@ -1,0 +1,167 @@
+"""Another system in a server's place, on real hosts: what is kept, what is new, and no third."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import stock
+from tests.lab.outside import Lab
+from tests.lab.servers import (
+    LONG,
+    Running,
+    assert_clean,
+    create,
+    left,
+    operator,
+    owed,
+    servers,
+    show,
+    until,
+    wipe,
+)
+from tests.lab.vmctl import Ended, Vmctl
+
+HOST = "kvm2"
+AT_ONCE = ("--timeout", "0")
+SEEDS = "#!/bin/sh\necho told >>/data/told\n"
+
+
+@pytest.fixture(scope="module")
+def mine(shared_lab: Lab, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vmctl]:
+    """An operator with one server, `web`, that was given user data and has a file of its own."""
+    folder = tmp_path_factory.mktemp("rescue")
+    (folder / "user-data").write_text(SEEDS)
+    one = operator(shared_lab, folder / "home", model)
+    words = ("--key-name", stock.KEYPAIR, "--user-data", str(folder / "user-data"))
+    made = create(one, "web", "--network", "default", *words, "--wait-for", "ssh", on=HOST)
+    assert made.code == 0
+    yield one
+    wipe(shared_lab)
+
+
+@pytest.fixture
+def web(mine: Vmctl) -> Vmctl:
+    """The same, the server up and its file there."""
+    inside(mine, "echo mine >/data/word; sync")
+    return mine
+
+
+def inside(mine: Vmctl, command: str) -> str:
+    """What a command says in the system that runs, once it lets in."""
+    key = str(mine.lab.plan.key)
+    last: list[Ended] = []
+
+    def answers() -> bool:
+        last.append(mine("ssh", "web", "-l", "root", "-i", key, "--", command))
+        return last[-1].code == 0
+
+    until(answers, seconds=LONG)
+    return last[-1].out.strip()
+
+
+def status(mine: Vmctl) -> object:
+    return servers(mine)["web"]["Status"]
+
+
+def volumes(lab: Lab) -> set[str]:
+    """The server's volumes, without its id."""
+    return {one.split("-", 5)[5] for one in left(lab, HOST).volumes}
+
+
+def test_a_rescued_server_has_its_own_disk_beside_another_systems(
+    shared_lab: Lab, web: Vmctl
+) -> None:
+    before = volumes(shared_lab)
+    done = web("server", "rescue", "web")
+
+    assert (done.code, done.out) == (0, "")
+    assert status(web) == "RESCUE"
+    refused = web("server", "stop", "web")
+    assert refused.code == 1
+    assert "cannot be stopped while it is RESCUE" in refused.err
+    # The small guest's own label is on both disks, and it takes the data of the server's.
+    disks = inside(web, "cat /sys/block/vd?/size; cat /sys/block/vdb/serial; echo; cat /data/word")
+    assert disks.split()[:2] == ["131072", str(2 * 1024**2)]
+    assert disks.split()[-2:] == ["vmctl-root", "mine"]
+    inside(web, "echo mended >/data/word; sync")
+
+    web.ok("server", "show", "web", "--refresh")
+    assert status(web) == "RESCUE"
+    web.ok("server", "unrescue", "web")
+
+    assert status(web) == "ACTIVE"
+    assert inside(web, "cat /data/word; ls /sys/block | grep -c vd") == "mended\n2"
+    assert volumes(shared_lab) == before
+
+
+def test_a_rebuilt_server_is_new_where_it_was(shared_lab: Lab, web: Vmctl) -> None:
+    before, others = show(web, "web"), volumes(shared_lab)
+
+    done = web("server", "rebuild", "web", "--hostname", "anew", *AT_ONCE, "-f", "json")
+
+    assert done.code == 0, done.err
+    after = show(web, "web")
+    for same in ("id", "addresses", "vmctl:addresses", "OS-EXT-SRV-ATTR:host", "image", "flavor"):
+        assert done.json[same] == before[same], same
+    assert (after["status"], after["OS-EXT-SRV-ATTR:hostname"]) == ("ACTIVE", "anew")
+    assert inside(web, "uname -n; cat /data/told; ls /data/word 2>&1 | wc -l") == "anew\ntold\n1"
+    assert "No such file" in inside(web, "ls /data/word 2>&1; true")
+    assert len(volumes(shared_lab)) == len(others)
+    assert not volumes(shared_lab) & others
+
+
+@pytest.mark.parametrize("moment", ["off", "run"])
+def test_a_rebuild_that_is_stopped_leaves_the_server_as_it_was(
+    shared_lab: Lab, web: Vmctl, moment: str
+) -> None:
+    before, others = show(web, "web"), volumes(shared_lab)
+    run = Running(web, "server", "rebuild", "web", "--name", "other", *AT_ONCE)
+    run.says(f"web: {moment}")
+    run.process.send_signal(signal.SIGINT)
+
+    assert run.end().code == 130
+    assert "undoing what was begun" in run.err
+    assert (status(web), owed(web)) == ("ACTIVE", [])
+    assert show(web, "web")["addresses"] == before["addresses"]
+    assert volumes(shared_lab) == others
+    assert inside(web, "cat /data/word") == "mine"
+
+
+def test_a_rescue_that_is_killed_is_gone_on_with(web: Vmctl) -> None:
+    run = Running(web, "server", "rescue", "web", *AT_ONCE)
+    run.says("web: define")
+    run.process.kill()
+    run.end()
+    assert servers(web)["web"]["Status"] == "RESCUE"
+    assert [one["Kind"] for one in owed(web)] == ["rescue"]
+
+    web.ok("operation", "resume", "--all")
+
+    assert (status(web), owed(web)) == ("RESCUE", [])
+    assert inside(web, "cat /sys/block/vdb/serial /data/word").endswith("mine")
+    web.ok("server", "unrescue", "web", *AT_ONCE)
+    assert inside(web, "cat /data/word") == "mine"
+
+
+def test_a_rebuild_that_is_killed_is_undone_or_goes_with_its_server(
+    shared_lab: Lab, web: Vmctl
+) -> None:
+    others = volumes(shared_lab)
+    for recover in (("operation", "unwind", "--all"), ("server", "delete", "web")):
+        run = Running(web, "server", "rebuild", "web", *AT_ONCE)
+        run.says("web: define")
+        run.process.kill()
+        run.end()
+        assert status(web) == "REBUILD"
+        assert len(volumes(shared_lab)) == 2 * len(others)
+        web.ok(*recover)
+        if recover[0] == "operation":
+            assert (status(web), owed(web)) == ("ACTIVE", [])
+            assert volumes(shared_lab) == others
+            assert inside(web, "cat /data/word") == "mine"
+    assert_clean(shared_lab)
+    assert owed(web) == []
