@@ -210,8 +210,7 @@ def moments_of(folder: Path, deed: Deed) -> tuple[list[str], list[str]]:
             deed(stage)
             return watch.moments, effects
 
-    _, text = in_child(act)
-    moments, effects = json.loads(text)
+    moments, effects = json.loads(in_child(act)[1])
     return moments, effects
 
 
