@@ -159,6 +159,7 @@ def set_password(
         saga=PASSWORD,
         params={"user": user},
         secrets=secrets,
+        keeps=False,
         reason=reason,
         check=check,
     )

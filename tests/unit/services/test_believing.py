@@ -94,8 +94,8 @@ def test_what_was_saved_and_thrown_away_is_off(stage: Stage) -> None:
     assert look(stage).state is ServerState.STOPPED
 
 
-def test_one_that_is_rescued_or_failed_stays_so_and_its_power_is_seen(stage: Stage) -> None:
-    for state in (ServerState.RESCUED, ServerState.ERROR):
+def test_one_that_failed_stays_so_and_its_power_is_seen(stage: Stage) -> None:
+    for state in (ServerState.ERROR,):
         by_hand.switch_on(stage.fleet, "kvm1", SPEC.id)
         token = begin(stage.sql, stage.world.leases, "some-deed", SPEC.id)
         stage.sql.finish(token, OperationState.DONE, change=Change(state=state))
