@@ -22,9 +22,11 @@ from vmctl.domain.operation import OperationState
 from vmctl.domain.record import AttemptState, ServerState
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.domain.server_line import line_of
-from vmctl.errors import AtWork
+from vmctl.domain.sight import Sight
+from vmctl.errors import AtWork, Conflict
 from vmctl.sagas import CREATE
 from vmctl.services.delete import delete_server
+from vmctl.services.reaping import reap
 from vmctl.services.syncing import LEASE, Finding, Sync
 
 
@@ -184,6 +186,31 @@ def test_a_deleted_server_that_is_there_is_told_and_reaped_on_request(stage: Sta
     assert all(SPEC.id not in one for one in after["kvm1"]["pools"]["default"]["volumes"])
     assert [one.action for one in stage.sql.events(server=SPEC.id)][-1] == "server-reap"
     assert sync(stage, fix=True) == []
+
+
+@pytest.mark.parametrize("how", ["another's", "on record", "torn"])
+def test_what_is_not_what_it_was_taken_for_is_not_reaped(stage: Stage, how: str) -> None:
+    create(stage)
+    was = stage.fleet.picture("kvm1")
+    if how != "on record":
+        delete_server(stage.recovery, stage.sql.server(SPEC.id))
+        with stage.fleet.state("kvm1") as state:
+            state.update(was)
+    machine = stage.fleet.on(stage.hosts["kvm1"]).machine(SPEC.id)
+    assert machine is not None
+    sight = Sight(host="kvm1", at=stage.fleet.now(), machine=machine)
+    if how == "another's":
+        with by_hand.machine(stage.fleet, "kvm1", SPEC.id) as found:
+            found["xml"] = found["xml"].replace(stage.sql.uuid(), THEIRS)
+    elif how == "torn":
+        sight = replace(sight, machine=replace(machine, record="<torn/>"))
+    before = pictures(stage)
+
+    with pytest.raises(Conflict, match="kvm1"):
+        reap(stage.recovery, sight)
+
+    assert pictures(stage) == before
+    assert "server-reap" not in [one.action for one in stage.sql.events()]
 
 
 def test_nobody_elses_domain_is_taken_away(stage: Stage) -> None:
