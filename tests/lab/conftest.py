@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,12 +115,15 @@ def own_lab(tmp_path: Path) -> Iterator[Lab]:
 def protected_regular() -> Iterator[None]:
     """The kernel's strictest rule for files in sticky folders, as hardened hosts have it."""
     rule = Path("/proc/sys/fs/protected_regular")
-    before = rule.read_text().strip() if rule.exists() else None
-    if before is None or not os.access(rule, os.W_OK):
+    if not os.access(rule, os.W_OK):
         pytest.skip("fs.protected_regular cannot be set here: not root, or the kernel has none")
-    rule.write_text("2")
-    yield
-    rule.write_text(before)
+    with rule.open() as one:
+        # It is the whole machine's, and another run of these tests may be about to set it back.
+        fcntl.flock(one, fcntl.LOCK_EX)
+        before = rule.read_text()
+        rule.write_text("2")
+        yield
+        rule.write_text(before)
 
 
 @pytest.fixture

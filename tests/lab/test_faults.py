@@ -26,7 +26,7 @@ def healed(lab: Lab, host: str) -> bool:
     return answers(lab, host) and libvirt_answers(lab, host)
 
 
-@pytest.mark.parametrize("host", EVERY_LOGIN)
+@pytest.mark.parametrize("host", ["kvm1", "kvm2"])
 def test_power_off_ends_all_at_once_and_power_on_starts_the_foreign_guest_again(
     lab: Lab, host: str
 ) -> None:
@@ -59,16 +59,15 @@ def test_a_hanging_sshd_accepts_and_says_nothing(lab: Lab) -> None:
     assert healed(lab, "kvm2")
 
 
-@pytest.mark.parametrize("host", EVERY_LOGIN)
-def test_a_hanging_libvirtd_leaves_ssh_alive(lab: Lab, host: str) -> None:
-    lab.do("hang-libvirt", host)
+def test_a_hanging_libvirtd_leaves_ssh_alive(lab: Lab) -> None:
+    lab.do("hang-libvirt", "kvm3")
 
-    assert answers(lab, host)
-    assert lab.virsh(host, "list", seconds=5).returncode == 124
+    assert answers(lab, "kvm3")
+    assert lab.virsh("kvm3", "list", seconds=4).returncode == 124
 
-    lab.do("hang-libvirt-undo", host)
+    lab.do("hang-libvirt-undo", "kvm3")
 
-    assert healed(lab, host)
+    assert healed(lab, "kvm3")
 
 
 def test_a_host_that_is_cut_off_neither_answers_nor_refuses(lab: Lab) -> None:

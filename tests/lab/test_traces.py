@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.outside import Lab, plain
-from tests.lab.plan import CHECKOUT
+from tests.lab.plan import CHECKOUT, prefix
 
 QUERIES = {
     "namespaces": ("ip", "netns", "list"),
@@ -31,10 +31,27 @@ QUERIES = {
 
 
 def machine(root: Path) -> dict[str, str]:
-    """All of this machine that a lab could have touched."""
+    """All of this machine that a lab could have touched, but for what is another lab's."""
+    before = others(root)
     found = {what: plain(*query, seconds=20).stdout for what, query in QUERIES.items()}
+    # They may come and go at any moment.
+    for number, place in (before | others(root)).items():
+        found["labs"] = found["labs"].replace(f"{number}\n", "")
+        for what, text in found.items():
+            lines = text.splitlines(keepends=True)
+            foreign = (prefix(int(number)), f"{place}/")
+            found[what] = "".join(
+                line for line in lines if not any(each in line for each in foreign)
+            )
     found["processes"] = "\n".join(processes(root))
     return found
+
+
+def others(root: Path) -> dict[str, str]:
+    """The labs on this machine that are none of this test's: the place of each, by its number."""
+    said = plain("sh", "-c", "cd /run/vmctl-lab 2>/dev/null && grep -H . ?; true", seconds=5).stdout
+    labs = dict(line.split(":", 1) for line in said.splitlines())
+    return {number: at for number, at in labs.items() if root.parent not in Path(at).parents}
 
 
 def processes(root: Path) -> list[str]:

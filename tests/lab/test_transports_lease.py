@@ -17,11 +17,12 @@ import pytest
 from tests.lab.outside import Lab
 from tests.lab.plan import CHECKOUT
 from tests.lab.reach import EVERY_LOGIN, Reach, ends_within, operator
+from tests.lab.servers import until
+from tests.support.children import started
 from vmctl.domain.host import Host
 from vmctl.errors import LeaseLost, TimedOut
 from vmctl.services.fanout import Failed, fanout
 
-PROTECTED = Path("/proc/sys/fs/protected_regular")
 SOON = 20
 """Seconds: far below those after which a lease ends by itself, and far above a busy machine."""
 FREE = "flock -n /var/lib/libvirt true"
@@ -41,18 +42,6 @@ def wait_until_free(lab: Lab, name: str, seconds: float) -> float:
     return time.monotonic() - began
 
 
-@pytest.fixture
-def protected() -> Iterator[None]:
-    """The kernel's guard against files of others in shared folders, as distributions set it."""
-    before = PROTECTED.read_text()
-    try:
-        PROTECTED.write_text("2")
-    except OSError as error:
-        pytest.skip(f"fs.protected_regular cannot be set here: {error}")
-    yield
-    PROTECTED.write_text(before)
-
-
 def two_logins(reach: Reach, name: str) -> tuple[Host, Host]:
     """Two ways into one host that are two Unix users there."""
     if name == "kvm3":
@@ -62,7 +51,7 @@ def two_logins(reach: Reach, name: str) -> tuple[Host, Host]:
     )
 
 
-@pytest.mark.usefixtures("protected")
+@pytest.mark.usefixtures("protected_regular")
 @pytest.mark.parametrize("name", ["kvm1", "kvm2", "kvm3"])
 def test_two_users_exclude_each_other(reach: Reach, name: str) -> None:
     one, other = two_logins(reach, name)
@@ -227,46 +216,44 @@ def test_a_holder_whose_link_went_down_learns_it_before_it_acts(reach: Reach) ->
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("name", ["kvm2", "kvm3"])
-def test_a_holder_whose_link_went_down_loses_it_within_a_minute(reach: Reach, name: str) -> None:
-    with reach.leases.hold(reach.host(name)) as held:
-        reach.lab.do("cut-off", name)
-        assert not is_free(reach.lab, name)
+def test_a_holder_or_a_waiter_whose_link_went_down_loses_it_within_a_minute(
+    lab: Lab, reach: Reach
+) -> None:
+    with contextlib.ExitStack() as stack:
+        held = {
+            name: stack.enter_context(reach.leases.hold(reach.host(name)))
+            for name in ("kvm2", "kvm3")
+        }
+        with started(lab.command("inside", "kvm1", *HELD_BY_ANOTHER)) as other:
+            until(lambda: not is_free(lab, "kvm1"))
+            waiter = threading.Thread(target=_wait_in_vain, args=(lab, "kvm1"), daemon=True)
+            waiter.start()
+            time.sleep(1.5)
+            for name in ("kvm2", "kvm3", "kvm1"):
+                lab.do("cut-off", name)
+            cut = time.monotonic()
+        assert other.returncode == 0
 
-        # Its process hangs as well: nothing on this side ends the connection.
-        took = wait_until_free(reach.lab, name, 60)
+        # What another held falls to the waiter, which is out of reach, and its time ends as well.
+        assert [name for name in EVERY_LOGIN if is_free(lab, name)] == []
 
-        assert took > 30
-        assert isinstance(ends_within(1, held.check), LeaseLost)
-
-
-@pytest.mark.slow
-def test_who_waited_when_its_link_went_down_leaves_nothing_held(lab: Lab) -> None:
-    with subprocess.Popen(lab.command("inside", "kvm2", *HELD_BY_ANOTHER)) as other:
-        while is_free(lab, "kvm2"):
-            time.sleep(0.1)
-        waiter = threading.Thread(target=_wait_in_vain, args=(lab,), daemon=True)
-        waiter.start()
-        time.sleep(1.5)
-        lab.do("cut-off", "kvm2")
-        cut = time.monotonic()
-    assert other.returncode == 0
-
-    # It falls to the waiter, which is out of reach, and whose time is over all the same.
-    assert not is_free(lab, "kvm2")
-    wait_until_free(lab, "kvm2", 60)
-    assert time.monotonic() - cut < 60
+        # Their processes hang as well: nothing on this side ends the connections.
+        for name, lease in held.items():
+            wait_until_free(lab, name, 60)
+            assert time.monotonic() - cut > 30
+            assert isinstance(ends_within(1, lease.check), LeaseLost)
+        wait_until_free(lab, "kvm1", 60)
+        assert time.monotonic() - cut < 60
 
 
 HELD_BY_ANOTHER = ("flock", "/var/lib/libvirt", "sleep", "5")
 
 
-def _wait_in_vain(lab: Lab) -> None:
+def _wait_in_vain(lab: Lab, name: str) -> None:
     folder = Path("/nonexistent")
     with (
         contextlib.suppress(Exception),
         operator(lab, folder) as other,
-        other.leases.hold(other.host("kvm2"), wait=30),
+        other.leases.hold(other.host(name), wait=30),
     ):
         time.sleep(60)
