@@ -82,7 +82,7 @@ def server_ssh(
     It goes to an address that it was seen to have, else to a planned one, and through its host
     where it is behind that host's NAT or does not answer from here. The key that it shows first is
     kept by the server's id, and another one is refused from then on. Options of ssh's own may stand
-    behind --, before the command.
+    behind --, before the command; -v is ssh's as well.
     """  # fmt: skip
     from vmctl.adapters.guest_entry import GuestWay, split_words
 
