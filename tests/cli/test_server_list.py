@@ -190,3 +190,18 @@ def test_a_database_that_only_the_store_can_read_is_left_to_it(vmctl: Product) -
 
 def test_names_of_servers_are_completed(vmctl: Product) -> None:
     assert vmctl.ok("complete", "--", "events", "--server", "web").split() == ["web-1", "web-2"]
+
+
+@pytest.mark.parametrize("what", ["server", "host"])
+def test_a_live_view_is_for_terminals_alone(vmctl: Product, what: str) -> None:
+    piped = vmctl.run(what, "list", "--watch", "1")
+    data = vmctl.run(what, "list", "--watch=1", "-f", "json")
+    often = vmctl.run(what, "list", "--watch", "0")
+
+    assert (piped.code, piped.out) == (2, "")
+    assert piped.err.splitlines() == [
+        "--watch draws on a terminal, and stdout is none",
+        "hint: --refresh asks once; the command watch(1) or a loop does the rest",
+    ]
+    assert (data.code, often.code) == (2, 2)
+    assert data.err.startswith("--watch draws a table, and no other format\n")

@@ -14,6 +14,7 @@ from tests.support.servers import ID
 from tests.support.stage import Stage
 from vmctl.bootstrap import App
 from vmctl.domain.host import Host
+from vmctl.domain.sample import Depth, HostSample
 from vmctl.ports import BaseCache, Hypervisors, Neighbours, Prober
 from vmctl.sagas.work import World
 from vmctl.services.recovery import Recovery
@@ -44,6 +45,15 @@ class FakeNeighbours:
         return address in self.greeted
 
 
+class Timely(FakeProber):
+    """Looks at the hosts by the later of the two clocks that the commands go by."""
+
+    def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
+        seen = super().look(host, depth=depth, before=before)
+        now = max(time.time(), self.fleet.now())
+        return replace(seen, taken_at=now, facts_at=now)
+
+
 def on_fakes(stage: Stage, meanwhile: Callable[[], object] = lambda: None) -> Product:
     """A command line whose hosts are the stage's; what is done meanwhile is done as it waits."""
     (stage.folder / "inventory.yaml").write_text(
@@ -60,7 +70,7 @@ def on_fakes(stage: Stage, meanwhile: Callable[[], object] = lambda: None) -> Pr
 
         @property
         def prober(self) -> Prober:
-            return FakeProber(stage.fleet)
+            return Timely(stage.fleet)
 
         @property
         def base_pruner(self) -> BaseCache:  # type: ignore[override]  # a fake stands at its port

@@ -67,12 +67,29 @@ def action(function: Callable[..., str | int | None]) -> click.Command:
     return _command(function, run, [])
 
 
+def watch_option(function: Callable[..., Table]) -> Callable[..., Table]:
+    """Give a list the option that has it drawn again and again; what does that is in `live`."""
+    return click.option(
+        "--watch",
+        "every",
+        metavar="[S]",
+        is_flag=False,
+        flag_value=2.0,
+        type=click.FloatRange(min=0.1),
+        help="draw it on the terminal, and ask each host every S seconds (2); q leaves",
+    )(function)
+
+
 def shapes(command: click.Command) -> Shapes:
-    """Tell how a command's options are spelled and how many values each takes."""
+    """Tell how a command's options are spelled and how many values each takes.
+
+    One whose value may be left out takes none: what follows it is for click to judge.
+    """
     found: Shapes = {}
     for option in command.params:
         if isinstance(option, click.Option):
-            takes = 0 if option.is_flag or option.count else option.nargs
+            bare = option.is_flag or option.count or isinstance(option.flag_value, float)
+            takes = 0 if bare else option.nargs
             found.update(dict.fromkeys([*option.opts, *option.secondary_opts], takes))
     return found
 

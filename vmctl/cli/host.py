@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.cells import Shown, memory
-from vmctl.cli.command import action, lister, shower
+from vmctl.cli.command import action, lister, shower, watch_option
 from vmctl.cli.output import Column, Record, Table
 from vmctl.errors import NotFound
 from vmctl.services.hosts import HostView, look, never_asked, views
@@ -47,16 +47,41 @@ _COLUMNS = (
 @lister
 @click.option("--zone", metavar="ZONE", help="only the hosts in this zone")
 @click.option("--refresh", is_flag=True, help="ask every host now, side by side")
-def host_list(context: Context, *, zone: str | None, refresh: bool) -> Table:
+@watch_option
+def host_list(context: Context, *, zone: str | None, refresh: bool, every: float | None) -> Table:
     """List the hosts and what each has, as it is on record; hosts never asked are asked."""
     inventory = context.app.inventory
     if zone is not None and zone not in inventory.zones:
         raise NotFound(f"no host is in zone {zone}", hint="vmctl availability zone list")
     hosts = [host for host in inventory.hosts.values() if zone is None or host.zone == zone]
-    return Table(
-        columns=_COLUMNS,
-        rows=[_row(view) for view in see(context, hosts, refresh=refresh, strays=zone is None)],
-    )
+    if every is not None:
+        return _watched(context, hosts, every, strays=zone is None)
+    return _table(see(context, hosts, refresh=refresh, strays=zone is None))
+
+
+def _table(seen: Sequence[HostView]) -> Table:
+    return Table(columns=_COLUMNS, rows=[_row(view) for view in seen])
+
+
+def _watched(context: Context, hosts: Sequence[Host], every: float, *, strays: bool) -> Table:
+    """Draw them again and again, and ask each of them behind it."""
+    from vmctl.cli.live import watch
+
+    app = context.app
+    # Built before there are threads that use them.
+    prober, store = app.prober, app.store
+
+    def ask(host: Host) -> None:
+        records, _ = app.on_record()
+        for failure in look([host], prober, records, lambda: store, time.time).values():
+            raise failure
+
+    def draw(_: Context) -> Table:
+        records, claimed = app.on_record()
+        seen = views(hosts, records, claimed, time.time())
+        return _table([view for view in seen if view.known or strays])
+
+    return watch(context, every, hosts=lambda: hosts, ask=ask, draw=draw)
 
 
 def see(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmctl.cli.command import lister
+from vmctl.cli.command import lister, watch_option
 from vmctl.cli.output import Column, Table
 from vmctl.cli.server_columns import columns_of
 from vmctl.cli.server_options import list_options, resolved, wanted_of
@@ -17,13 +17,17 @@ from vmctl.errors import NotFound
 from vmctl.services.finding import choose
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vmctl.cli.context import Context
     from vmctl.domain.server_line import ServerLine
+    from vmctl.services.finding import Wanted
 
 
 @lister
 @list_options
 @click.option("--refresh", is_flag=True, help="ask every host that has servers now, side by side")
+@watch_option
 @click.option("--count", is_flag=True, help="say only how many there are")
 @click.option("-n", "--no-name-lookup", "as_ids", is_flag=True, help="images by their ids")
 @click.option("--marker", metavar="ID", help="only those that stand after this server")
@@ -36,10 +40,7 @@ def server_list(
     context: Context,
     *,
     refresh: bool,
-    count: bool,
-    as_ids: bool,
-    marker: str | None,
-    max_items: int | None,
+    every: float | None,
     all_projects: bool,
     **asked: Any,
 ) -> Table:
@@ -47,15 +48,32 @@ def server_list(
 
     Several tests must all be met. If a project is chosen, only its servers are listed.
     """
-    app = context.app
     wanted = wanted_of(context, asked, all_projects=all_projects)
-    # Thousands of values that all live until the end: there is no garbage among them.
-    output = context.output
+    if every is not None:
+        from vmctl.cli.live import watch
+        from vmctl.cli.server_refresh import host_by_host
+
+        hosts, ask = host_by_host(context)
+
+        def draw(quiet: Context) -> Table:
+            return _table(quiet, wanted, asked, all_projects=all_projects)
+
+        return watch(context, every, hosts=hosts, ask=ask, draw=draw)
     if refresh:
         from vmctl.cli.server_refresh import look_again
 
         look_again(context)
+    return _table(context, wanted, asked, all_projects=all_projects)
+
+
+def _table(
+    context: Context, wanted: Wanted, asked: Mapping[str, Any], *, all_projects: bool
+) -> Table:
+    """List what is on record."""
+    app = context.app
+    output = context.output
     more = bool(output.long or output.columns or output.sort_columns)
+    # Thousands of values that all live until the end: there is no garbage among them.
     with no_collecting():
         lines, hosts = app.server_lines(
             deleted=wanted.of_the_deleted, whole=more or wanted.of_specs
@@ -65,11 +83,11 @@ def server_list(
         found = choose(lines, wanted, hosts=hosts, zones=zones, now=time.time())
         say_lost(context, found)
         say_doubled(context, found)
-        found = _page(found, marker, max_items)
-        if count:
+        found = _page(found, asked["marker"], asked["max_items"])
+        if asked["count"]:
             return Table(columns=("Count",), rows=[(len(found),)])
         columns = columns_of(
-            hosts, zones, long=output.long, as_ids=as_ids, projects=all_projects, more=more
+            hosts, zones, long=output.long, as_ids=asked["as_ids"], projects=all_projects, more=more
         )
         cells = [cell for _, _, cell in columns]
         return Table(

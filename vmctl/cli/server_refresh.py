@@ -11,9 +11,10 @@ from vmctl.cli.command import action
 from vmctl.errors import Partial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from vmctl.cli.context import Context
+    from vmctl.domain.host import Host
     from vmctl.domain.observation import Turn
     from vmctl.domain.record import Server
     from vmctl.domain.server_line import ServerLine
@@ -52,6 +53,30 @@ def look_again(context: Context) -> None:
     """Look at every server on record, with one call to each host that has any."""
     lines, _ = context.app.server_lines(whole=False)
     _say(context, watch_of(context).observe(lines))
+
+
+def host_by_host(
+    context: Context,
+) -> tuple[Callable[[], list[Host]], Callable[[Host], None]]:
+    """Give what names the hosts that have servers, and what looks at one of them and its servers.
+
+    What a look changes is not said: it is seen in the list.
+    """
+    app, looking = context.app, watch_of(context)
+    known = app.inventory.hosts
+
+    def hosts() -> list[Host]:
+        lines, _ = app.server_lines(whole=False)
+        names = {line.host for line in lines if line.host is not None}
+        return [known[name] for name in sorted(names & set(known))]
+
+    def ask(host: Host) -> None:
+        lines, _ = app.server_lines(whole=False)
+        seen = looking.observe([line for line in lines if line.host == host.name])
+        if host.name in seen.failures:
+            raise seen.failures[host.name]
+
+    return hosts, ask
 
 
 def look_at_all(context: Context, servers: Iterable[Server]) -> None:
