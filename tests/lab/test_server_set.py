@@ -83,6 +83,7 @@ def test_a_running_server_is_named_tagged_and_given_a_password(
     maker.ok("server", "unset", "old", "--all-tags", "--description")
     assert {"old"} == domains(shared_lab) & {"old", "new"}
     assert "old" not in autostarts(shared_lab)
+    assert maker("server", "reboot", "--hard", "old").code == 0
     assert '"tags":[]' in record(shared_lab, "old")
     told = [
         one["Action"] for one in json.loads(maker.ok("events", "--server", "old", "-f", "json"))
