@@ -211,7 +211,7 @@ REFUSED = {
     "network agent list": "vmctl host check",
     "usage list": "vmctl hypervisor stats show",
     "limits show --absolute": "vmctl quota show",
-    "console url show --novnc vm1": "vmctl console log show",
+    "console url show --novnc vm1": "vmctl console url show --vnc",
     "image list --sort name:asc": "--sort-column",
     "boot --image cirros --flavor 1 vm9": "server create",
     "server lst": "server list",

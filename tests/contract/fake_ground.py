@@ -60,6 +60,11 @@ class FakeGround:
         with self.fleet.state(self.name) as state:
             state["pools"][self.pool]["volumes"][name] = facts
 
+    def screen_password(self, uuid: str) -> tuple[str, float]:
+        with self.fleet.state(self.name) as state:
+            password, until = state["machines"][uuid]["screen password"]
+        return password, until - self.fleet.now()
+
     def filter(self, name: str) -> str | None:
         with self.fleet.state(self.name) as state:
             xml: str | None = state["filters"].get(name)

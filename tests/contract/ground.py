@@ -15,6 +15,7 @@ RECORD = (
 
 _AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 _CONSOLE = "<serial type='pty'/>"
+_SCREEN = "<graphics type='vnc' port='-1' listen='127.0.0.1' passwd=''/>"
 
 
 class Ground(Protocol):
@@ -75,6 +76,9 @@ class Ground(Protocol):
     def put(self, name: str, content: bytes) -> None:
         """Have a file in the pool of which nobody told its hypervisor."""
 
+    def screen_password(self, uuid: str) -> tuple[str, float]:
+        """The password that the screen of a machine asks for, and for how many seconds."""
+
     def filter(self, name: str) -> str | None:
         """The XML of a network filter."""
 
@@ -93,10 +97,11 @@ def domain_xml(
     record: bool = True,
     agent: bool = False,
     console: bool = False,
+    screen: bool = False,
 ) -> str:
     """A machine that starts at once and idles in its firmware, for it has no disk."""
     metadata = f"<metadata>{RECORD.format(number=number)}</metadata>" if record else ""
-    more = f"{_AGENT if agent else ''}{_CONSOLE if console else ''}"
+    more = f"{_AGENT if agent else ''}{_CONSOLE if console else ''}{_SCREEN if screen else ''}"
     return f"""
 <domain type='qemu'>
   <name>{name}</name>

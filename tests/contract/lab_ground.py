@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -93,6 +94,13 @@ class LabGround:
         path = f"/var/lib/libvirt/images/{name}"
         script = f"umask 77; printf %s {shlex.quote(content.decode())} >{path}"
         self.lab.do("inside", self.name, "sh", "-c", script)
+
+    def screen_password(self, uuid: str) -> tuple[str, float]:
+        xml = self.on.lookupByUUIDString(uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
+        found = ET.fromstring(xml).find("devices/graphics")
+        assert found is not None
+        until = datetime.fromisoformat(f"{found.get('passwdValidTo')}+00:00")
+        return found.get("passwd", ""), until.timestamp() - time.time()
 
     def filter(self, name: str) -> str | None:
         try:

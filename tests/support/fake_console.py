@@ -1,11 +1,15 @@
-"""The consoles of machines on hosts that are folders: what is typed is said back, as a tty does."""
+"""The consoles and screens of machines on hosts that are folders.
+
+What is typed at a console is said back, as a tty does; of a screen there is only its password.
+"""
 
 from __future__ import annotations
 
 import socket
 import threading
 
-from vmctl.domain.console import CONSOLE_HELD, NO_CONSOLE, ConsoleEnd
+from tests.support.fake_effects import State
+from vmctl.domain.console import CONSOLE_HELD, NO_CONSOLE, NO_SCREEN, ConsoleEnd, Screen
 from vmctl.domain.machine import Machine
 from vmctl.domain.record import Power
 from vmctl.errors import RemoteFailed
@@ -91,3 +95,13 @@ class FakeConsoles:
     def lose(self, uuid: str) -> None:
         """Have the connection to the host end."""
         self._held[uuid].cut(ConsoleEnd.LOST)
+
+
+def screen_of(host: str, uuid: str, machine: State | None) -> Screen:
+    if machine is None:
+        raise RemoteFailed(host, f"{host}: machine {uuid} is not there", reason="absent")
+    if not machine["on"]:
+        raise RemoteFailed(host, f"{host}: machine {uuid} does not run", reason="refused")
+    if "type='vnc'" not in machine["xml"]:
+        raise RemoteFailed(host, f"{host}: {uuid} has no screen", reason=NO_SCREEN)
+    return Screen(address="127.0.0.1", port=machine.get("screen port", 5900))

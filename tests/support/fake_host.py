@@ -8,7 +8,6 @@ second later, whoever sent it, as calls to a real host do.
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 import signal
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.fake_agent import FakeAgents
-from tests.support.fake_console import FakeConsole, FakeConsoles
+from tests.support.fake_console import FakeConsole, FakeConsoles, screen_of
 from tests.support.fake_effects import (
     EFFECTS,
     FORMATS,
@@ -32,8 +31,10 @@ from tests.support.fake_effects import (
     power_of,
     without_secrets,
 )
+from tests.support.whole_files import locked, replace_file
 from vmctl.domain.agent import AGENT_LIMIT
 from vmctl.domain.build import Volume
+from vmctl.domain.console import Screen
 from vmctl.domain.diagnostics import CardFigures, Diagnostics
 from vmctl.domain.host import Host
 from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
@@ -98,8 +99,8 @@ class FakeFleet:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        with _locked(self.folder / "clock.lock"):
-            _replace(self.folder / "clock", str(self.now() + seconds))
+        with locked(self.folder / "clock.lock"):
+            replace_file(self.folder / "clock", str(self.now() + seconds))
 
     def picture(self, host: str) -> State:
         """See all that is on a host."""
@@ -115,7 +116,7 @@ class FakeFleet:
     def state(self, host: str, *, always: bool = False) -> Iterator[State]:
         """Have a host's state alone for the block; it is kept if the block does not raise."""
         folder = self.folder / host
-        with _locked(folder / "lock"):
+        with locked(folder / "lock"):
             text = (folder / "state.json").read_text()
             state = json.loads(text)
             if state["down"] and not always:
@@ -124,7 +125,7 @@ class FakeFleet:
             yield state
             new = json.dumps(state)
             if new != text:
-                _replace(folder / "state.json", new)
+                replace_file(folder / "state.json", new)
 
     def _land(self, host: str, state: State) -> None:
         due = [one for one in state["late"] if one["at"] <= self.now()]
@@ -377,18 +378,18 @@ class FakeHypervisor:
         machine = self.machine(uuid)
         return self._fleet.consoles.attach(self._host, uuid, machine, xml, force=force)
 
+    def screen(self, uuid: str) -> Screen:
+        with self._fleet.state(self._host) as state:
+            return screen_of(self._host, uuid, state["machines"].get(uuid))
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    def ensure_screen_password(self, uuid: str, password: str, *, seconds: float) -> None:
+        with self._fleet.state(self._host) as state:
+            machine = state["machines"].get(uuid)
+            screen_of(self._host, uuid, machine)
+            machine["screen password"] = [password, self._fleet.now() + seconds]
 
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    new.write_text(text)
-    new.replace(path)
+    def end_screen_password(self, uuid: str, password: str) -> None:
+        with self._fleet.state(self._host) as state:
+            machine = state["machines"].get(uuid, {})
+            if machine.get("screen password", [""])[0] == password:
+                machine["screen password"] = ["another", 0]

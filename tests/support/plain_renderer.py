@@ -37,7 +37,7 @@ class PlainRenderer:
             + "</interface>"
             for card in build.cards
         )
-        cards += "<serial type='pty'/>" if build.volume("log") else ""
+        cards += "<serial type='pty'/><graphics type='vnc'/>" if build.volume("log") else ""
         record = to_xml(ServerRecord(owner=owner, spec=spec, build=build))
         return (
             f"<domain type='kvm'><name>{escape(build.name)}</name><uuid>{spec.id}</uuid>"

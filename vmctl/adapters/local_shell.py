@@ -11,6 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from vmctl.adapters.passages import SocketPassage, from_here
 from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, sudo_refusal
 from vmctl.domain.completed import Completed
 from vmctl.errors import HostUnreachable, RemoteFailed, RemoteTimedOut
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host import Host
 
 _CHUNK = 65536
+_REACHED = 5.0
 
 
 class LocalShell:
@@ -59,6 +61,10 @@ class LocalShell:
         stream = LocalStream(self._host.name, process)
         stream.write(sent)
         return stream
+
+    def reach(self, address: str, port: int) -> SocketPassage:
+        """Connect to an address as this machine reaches it."""
+        return from_here(self._host.name, address, port, _REACHED)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from paramiko import SSHException
 
 from vmctl.adapters.limited import Late, limited
+from vmctl.adapters.passages import SocketPassage, through
 from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, sudo_refusal
 from vmctl.adapters.ssh_connect import Entry, Link, about, enter
 from vmctl.adapters.ssh_errors import ssh_errors
@@ -215,6 +216,11 @@ class SshShell:
             self._retire(link)
             raise
         return SshStream(self._host.name, channel, end)
+
+    def reach(self, address: str, port: int) -> SocketPassage:
+        """Connect to an address as the host reaches it."""
+        link, hop = self._connected(), self.route.target
+        return through(link, hop, self._host.name, to=(address, port), limit=self._limit)
 
     def close(self) -> None:
         """Close the connection; what still runs on it ends."""

@@ -6,7 +6,8 @@
         \"\"\"List the hosts and what each can still take.\"\"\"
 
 `lister` wants a `Table`, `shower` a `Record`, `action` nothing, or text to print, or an exit code.
-A `teller` has a table and words around it: it gets a table's options and prints by itself.
+A `teller` has a table and words around it: it gets a table's options and prints by itself. So does
+a `holder` with one thing, which lasts for as long as the command does.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ def shower(function: Callable[..., Record | Table | str]) -> click.Command:
 
 def teller(function: Callable[..., int | None]) -> click.Command:
     """Make a command that prints by itself, by the output options of a table in its context."""
+    return _telling(function, [*_common("tables"), *_ORDER_OPTIONS])
 
-    def run(context: Context, **params: object) -> int:
-        chosen = _chosen(context, params)
-        return function(replace(context, output=chosen), **params) or 0
 
-    return _command(function, run, [*_common("tables"), *_ORDER_OPTIONS])
+def holder(function: Callable[..., int | None]) -> click.Command:
+    """Make a command that prints one thing by itself and stays, by a record's output options."""
+    return _telling(function, [*_common("records"), *_SHOW_OPTIONS])
 
 
 def action(function: Callable[..., str | int | None]) -> click.Command:
@@ -105,6 +106,14 @@ def _showing(
             return 0
         context.write(render(result, chosen, context.screen))
         return result.exit_code
+
+    return _command(function, run, options)
+
+
+def _telling(function: Callable[..., int | None], options: list[click.Option]) -> click.Command:
+    def run(context: Context, **params: object) -> int:
+        chosen = _chosen(context, params)
+        return function(replace(context, output=chosen), **params) or 0
 
     return _command(function, run, options)
 

@@ -18,6 +18,7 @@ COMMANDS: Commands = {
     "completion": Command("vmctl.cli.completion", "script", "print a shell's completion script", names=("shell",), plain=True),
     "console attach": Command("vmctl.cli.console_attach", "console_attach", "attach to a server's serial console", names=("server",)),
     "console log show": Command("vmctl.cli.server_console", "console_log_show", "print what a server said on its console", names=("server",)),
+    "console url show": Command("vmctl.cli.console_url", "console_url_show", "open a way to a server's screen", names=("server",)),
     "db backup": Command("vmctl.cli.db", "db_backup", "copy the database into a file"),
     "db rebuild": Command("vmctl.cli.db_rebuild", "db_rebuild", "bring servers back on record from the hosts"),
     "db restore": Command("vmctl.cli.db", "db_restore", "put a backup in the place of the database"),

@@ -30,7 +30,6 @@ HINTS = {
     "compute service delete": "take the host out of the inventory: vmctl inventory show",
     "compute service list": "nothing of vmctl's runs on a host: vmctl host list",
     "compute service set": "vmctl host disable HOST --reason TEXT, and vmctl host enable HOST",
-    "console url": "it comes later; vmctl console log show SERVER prints what it said",
     "credential": _NOBODY,
     "domain": _NOBODY,
     "ec2 credentials": _NOBODY,

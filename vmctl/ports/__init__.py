@@ -17,7 +17,7 @@ from vmctl.ports.hosts import (
     Shells,
     Stream,
 )
-from vmctl.ports.lines import Console
+from vmctl.ports.lines import Console, Door, Passage, Visit
 from vmctl.ports.state import Catalog, Lease, Leases, Store
 
 Clock = Callable[[], float]
@@ -29,6 +29,7 @@ __all__ = [
     "Catalog",
     "Clock",
     "Console",
+    "Door",
     "Examiner",
     "HostLease",
     "HostLeases",
@@ -39,10 +40,12 @@ __all__ = [
     "Matter",
     "Named",
     "Neighbours",
+    "Passage",
     "Prober",
     "Renderer",
     "Shell",
     "Shells",
     "Store",
     "Stream",
+    "Visit",
 ]

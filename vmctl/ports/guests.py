@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from vmctl.domain.build import Build, Volume
     from vmctl.domain.cached import Cached
+    from vmctl.domain.console import Screen
     from vmctl.domain.diagnostics import Diagnostics
     from vmctl.domain.host import Host
     from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
@@ -154,6 +155,22 @@ class Hypervisor(Protocol):
         Raises RemoteFailed: its reason is one of vmctl.domain.console's, `refused` where the
         machine does not run, or `absent`. Its log is written on meanwhile.
         """
+
+    def screen(self, uuid: str) -> Screen:
+        """Say where a machine's screen is served by VNC, as the host reaches it.
+
+        Raises RemoteFailed: its reason is NO_SCREEN, `refused` where the machine does not run, or
+        `absent`.
+        """
+
+    def ensure_screen_password(self, uuid: str, password: str, *, seconds: float) -> None:
+        """Have a machine's screen ask for this password, and take it for so many seconds.
+
+        It has at most 8 characters, is in no error and no log, and ends with the machine's run.
+        """
+
+    def end_screen_password(self, uuid: str, password: str) -> None:
+        """Have a machine's screen take that password no more; another one is left as it is."""
 
 
 class Hypervisors(Protocol):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vmctl.domain.completed import Completed
     from vmctl.domain.host import Host
     from vmctl.domain.sample import Depth, HostSample
+    from vmctl.ports.lines import Passage
 
 
 class Prober(Protocol):
@@ -81,6 +82,12 @@ class Shell(Protocol):
 
     def open(self, script: str, *, timeout: float = 60, become: bool | None = None) -> Stream:
         """Start a script that goes on, to be ended by the host itself after `timeout` seconds."""
+
+    def reach(self, address: str, port: int) -> Passage:
+        """Connect to an address as the host reaches it, over the same connection.
+
+        Raises RemoteFailed where nothing answers there, or the host lets nobody through.
+        """
 
     def close(self) -> None:
         """Close the connection."""

@@ -25,3 +25,38 @@ class Console(Protocol):
 
     def close(self) -> None:
         """Let go of it; what hangs is left to itself."""
+
+
+class Passage(Protocol):
+    """A connection to what a host reaches; two threads may use it, one for each direction."""
+
+    def read(self) -> bytes:
+        """Wait for what comes, and give it; b"" at the end."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; raises HostUnreachable where it has ended."""
+
+    def close(self) -> None:
+        """End it, for whoever waits at it too."""
+
+
+class Visit(Protocol):
+    """A viewer that came to a door of ours."""
+
+    @property
+    def let_in(self) -> bool | None:
+        """Whether the screen's server let it in; None while that is open."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it is gone."""
+
+
+class Door(Protocol):
+    """A port of this machine's own through which viewers come to a screen elsewhere."""
+
+    def visit(self, seconds: float) -> Visit | None:
+        """Wait for a viewer, for so many seconds."""
+
+    def shut(self) -> None:
+        """Let nobody come any more; whoever is inside stays."""

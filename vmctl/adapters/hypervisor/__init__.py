@@ -17,6 +17,7 @@ from vmctl.adapters.hypervisor import (
     networks,
     offers,
     power,
+    screens,
 )
 from vmctl.adapters.hypervisor.link import Limits, Link
 from vmctl.adapters.hypervisor.volumes import HostPool
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.libvirtd import LibvirtConnections
     from vmctl.domain.build import Volume
+    from vmctl.domain.console import Screen
     from vmctl.domain.diagnostics import Diagnostics
     from vmctl.domain.host import Host
     from vmctl.domain.machine import FoundVolume, Machine, Offers, PoolPlace, SeenAddress
@@ -243,6 +245,21 @@ class LibvirtHypervisor:
         except BaseException:
             link.close()
             raise
+
+    def screen(self, uuid: str) -> Screen:
+        """Say where a machine's screen is served, as the host reaches it."""
+        with self._link() as link:
+            return screens.screen(link, uuid)
+
+    def ensure_screen_password(self, uuid: str, password: str, *, seconds: float) -> None:
+        """Have a machine's screen ask for this password, and take it for so many seconds."""
+        with self._link() as link:
+            screens.set_password(link, self._shell, uuid, password, seconds=seconds)
+
+    def end_screen_password(self, uuid: str, password: str) -> None:
+        """Have a machine's screen take that password no more."""
+        with self._link() as link:
+            screens.end_password(link, uuid, password)
 
     @contextlib.contextmanager
     def _link(self) -> Iterator[Link]:
