@@ -100,7 +100,7 @@ def test_a_server_that_is_powered_off_ends_it(vmctl: Product, stage: Stage) -> N
     with soon(lambda: stage.fleet.on(stage.hosts["kvm1"]).ensure_off(ID)):
         code, err = attach(vmctl, NAME)
 
-    assert (code, err) == (0, f"server {NAME} is off: its console has ended\n")
+    assert (code, err) == (0, f"server {NAME} was powered off: its console has ended\n")
 
 
 def test_only_one_may_attach_and_who_takes_it_over_ends_it(vmctl: Product, stage: Stage) -> None:

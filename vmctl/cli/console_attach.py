@@ -58,7 +58,7 @@ def console_attach(
     if left:
         context.say(f"let go of the console of {found.name}")
         return None
-    _ended(context, hypervisor, found, end)
+    _ended(context, found, end)
     return None
 
 
@@ -111,12 +111,9 @@ def _greet(context: Context, server: Server, escape: str, *, told: bool) -> None
         )
 
 
-def _ended(
-    context: Context, hypervisor: Hypervisor, server: Server, end: ConsoleEnd | None
-) -> None:
+def _ended(context: Context, server: Server, end: ConsoleEnd | None) -> None:
     """Say how it ended, where it was not the operator who let go."""
     from vmctl.domain.console import ConsoleEnd
-    from vmctl.domain.record import Power
 
     name, host = server.name, server.host or ""
     if end is ConsoleEnd.TAKEN:
@@ -130,6 +127,4 @@ def _ended(
             hint=f"vmctl console attach {name}, once {host} answers again",
             reason="lost",
         )
-    machine = hypervisor.machine(server.id)
-    off = machine is None or machine.power is Power.SHUTDOWN
-    context.say(f"server {name} {'is off' if off else 'was powered off'}: its console has ended")
+    context.say(f"server {name} was powered off: its console has ended")
