@@ -138,7 +138,7 @@ def test_takes_static_addresses_and_every_part_of_merged_user_data_once(
     }
     disk = overlay(tmp_path, small)
     with on_lan(tmp_path, disk, iso_seed(tmp_path, files), cores=2) as guest:
-        assert guest.wait_for(READY, 60) == "renamed 10.9.0.50 fd09::50"
+        assert given(guest.wait_for(READY, 60)) == ["renamed", "10.9.0.50", "fd09::50"]
         assert guest.ssh("cloud-init status --wait", key=key) == "status: done\n"
         assert guest.ssh("cat /data/ran", key=key) == "ran\nagain\n"
         plain = guest.ssh("cat /etc/plain; stat -c %a /etc/plain; cat /etc/coded", key=key)
@@ -156,6 +156,14 @@ def test_takes_static_addresses_and_every_part_of_merged_user_data_once(
         guest.wait_for(READY, 60)
         assert guest.ssh("cloud-init status --wait", key=key) == "status: done\n"
         assert guest.ssh("cat /data/ran", key=key) == "ran\nagain\n" * 2
+
+
+def given(ready: str) -> list[str]:
+    """The words of a guest that is ready, without an address that a router has advertised.
+
+    QEMU's own router is heard sooner or later: on a busy machine, before the guest says so.
+    """
+    return [word for word in ready.split() if ":5054:ff:fe" not in word]
 
 
 def assert_static(told: str) -> None:
@@ -214,7 +222,7 @@ def test_takes_a_config_drive_on_two_nics(small: Path, key: Path, tmp_path: Path
     second = ("-device", "virtio-net-pci,netdev=two,mac=52:54:00:00:00:02")
     more = ("-netdev", "user,id=two,net=10.8.0.0/24,ipv6=off", *second)
     with on_lan(tmp_path, overlay(tmp_path, small), seed, more=more) as guest:
-        name, *addresses = guest.wait_for(READY, 60).split()
+        name, *addresses = given(guest.wait_for(READY, 60))
         assert name == "drive"
         assert set(addresses) == {"10.9.0.50", "fd09::50", "10.8.0.15"}
         status = guest.ssh("cloud-init status --wait || true", key=key)
