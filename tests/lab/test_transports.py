@@ -56,6 +56,21 @@ def test_a_connection_to_libvirt_that_died_is_opened_anew(reach: Reach) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY_LOGIN)
+def test_what_only_the_host_reaches_is_reached_through_it(reach: Reach, name: str) -> None:
+    shell = reach.shells.shell(reach.host(name))
+    passage = shell.reach("127.0.0.1", 22)
+    said = passage.read()
+    passage.close()
+    with pytest.raises(RemoteFailed) as told:
+        shell.reach("127.0.0.1", 9)
+
+    assert said.startswith(b"SSH-2.0-OpenSSH")
+    assert passage.read() == b""
+    assert (told.value.host, told.value.reason) == (name, "port")
+    assert "127.0.0.1 port 9" in told.value.message
+
+
+@pytest.mark.parametrize("name", EVERY_LOGIN)
 def test_exit_codes_streams_and_stdin_arrive(reach: Reach, name: str) -> None:
     data = bytes(range(256)) * 20_000
 

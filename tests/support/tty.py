@@ -68,6 +68,16 @@ class Tty:
         """Wait until something is so, while the screen is read."""
         self._until(what, seconds, "it did not come to be")
 
+    def sees(self, what: Callable[[], object], seconds: float) -> bool:
+        """Say whether something comes to be in time, while the screen is read."""
+        with contextlib.suppress(AssertionError):
+            self._until(what, seconds, "")
+        return bool(what())
+
+    def comes_back_to(self, modes: list[Any]) -> None:
+        """Wait until the modes are these, though nobody is left to set them."""
+        self._until(lambda: self.modes == modes, 5, f"{self.modes} are not {modes}")
+
     def state(self, wanted: str, seconds: float = LIMIT) -> None:
         """Wait until the program has come into a state: stopped, continued, ended."""
         self._until(lambda: wanted in self.states, seconds, f"not {wanted}")

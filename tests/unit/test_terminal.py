@@ -100,7 +100,7 @@ def test_the_modes_are_set_back_where_nobody_was_left_to_do_it(number: signal.Si
         tty.send(number)
 
         assert tty.end() == -number
-        tty.until(lambda: tty.modes == before, seconds=5)
+        tty.comes_back_to(before)
 
 
 def test_the_whole_group_killed_leaves_the_modes_as_before() -> None:
@@ -108,7 +108,7 @@ def test_the_whole_group_killed_leaves_the_modes_as_before() -> None:
         os.killpg(tty.pid, signal.SIGKILL)
 
         assert tty.end() == -signal.SIGKILL
-        tty.until(lambda: tty.modes == before, seconds=5)
+        tty.comes_back_to(before)
 
 
 def test_the_modes_are_as_before_while_it_is_stopped_and_raw_after() -> None:
