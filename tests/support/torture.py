@@ -312,23 +312,17 @@ class Torture:
                 sure = resumed and word == "resume" and on_record
                 self.cases.append(Case(what, template, deeds, (resumed,) if sure else ends))
                 if strike in again:
-                    self.strike_recovery(what, template, (deed, strike), recovery, ends)
+                    self.strike_recovery(replace(self.cases[-1], ends=ends))
 
     def ways(self, number: int) -> Sequence[tuple[str, Deed]]:
         """Give how a case is recovered: in each way where there is time for everything."""
         every = self.recoveries
         return every if self.everything else [every[number % len(every)]]
 
-    def strike_recovery(
-        self,
-        name: str,
-        template: str,
-        first: tuple[Deed, Strike],
-        recovery: Deed,
-        ends: tuple[str, ...],
-    ) -> None:
+    def strike_recovery(self, case: Case) -> None:
         """Kill a recovery at each of its moments."""
-        folder = copy_stage(self.folder / template, self.folder / "x")
+        first, (recovery, _), *_ = case.deeds
+        folder = copy_stage(self.folder / case.template, self.folder / "x")
         befall(folder, *first)
         moments, effects = moments_of(folder, recovery)
         strikes = [Strike("kill", at) for at in range(len(moments))]
@@ -336,8 +330,8 @@ class Torture:
         strikes = self.luck.sample(strikes, min(len(strikes), 4 if self.everything else 10))
         for strike in strikes:
             deeds = (first, (recovery, strike), (RESUME, Strike()))
-            what = f"{name}, recovery {strike.how} {strike.at}"
-            self.cases.append(Case(what, template, deeds, ends))
+            what = f"{case.name}, recovery {strike.how} {strike.at}"
+            self.cases.append(replace(case, name=what, deeds=deeds))
 
     def run(self) -> dict[str, Any]:
         """Try every case, several at a time."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -226,6 +226,34 @@ def test_an_interrupt_is_asked_for_before_each_step_and_unwinds() -> None:
     assert outcome is Outcome.UNWOUND
     assert isinstance(fault, KeyError)
     assert "do s2" not in world.acts
+
+
+def test_an_interrupt_just_before_the_pivot_unwinds_and_past_it_is_not_asked_for() -> None:
+    def after(act: str) -> Callable[[], None]:
+        def stop() -> None:
+            if act in world.acts:
+                raise KeyError("stop")
+
+        return stop
+
+    saga, journal, world = a_saga(3, pivot=1), Memory(), World()
+    assert run(saga, journal, world, check=after("do s0"))[0] is Outcome.UNWOUND
+    assert not past_pivot(saga, journal.marks())
+    assert world.there == set()
+
+    world = World()
+    assert run(saga, Memory(), world, check=after("do s1"))[0] is Outcome.DONE
+    assert world.there == {"s0", "s1", "s2"}
+
+
+def test_what_turned_it_is_told_before_anything_is_undone() -> None:
+    world, told = World({"do s1": 1}), []
+
+    def turn(fault: Exception) -> None:
+        told.append((str(fault), sorted(world.there)))
+
+    assert run(a_saga(3), Memory(), world, turn=turn)[0] is Outcome.UNWOUND
+    assert told == [("do s1", ["s0"])]
 
 
 def test_a_loser_stops_before_its_next_effect() -> None:

@@ -137,13 +137,26 @@ def run(
             return move, fault
         forward = isinstance(move, Do)
         step = move.step
+        if forward and not past_pivot(saga, marks):
+            try:
+                check()
+            except OwnershipLost:
+                raise
+            except Exception as error:  # whatever speaks against going on
+                # No step has failed, and one that would be the pivot was not begun.
+                fault = error
+                log.info("not %s: %s", step.name, error, exc_info=error)
+                journal.write(UNWIND, Mark.FAILED, str(error))
+                tell(step.name, Mark.FAILED)
+                if keep and any(mark is Mark.DONE for _, mark in marks):
+                    return Outcome.STUCK, fault
+                turn(error)
+                continue
         start, done, failed = _FORWARD if forward else _BACKWARD
         journal.write(step.name, start)
         tell(step.name, start)
         try:
             if forward:
-                if not past_pivot(saga, marks):
-                    check()
                 step.do(work)
             elif step.undo is not None:
                 step.undo(work)

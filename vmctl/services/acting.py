@@ -40,7 +40,7 @@ class Errand:
     saga: Saga[Work]
     params: Mapping[str, object] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
-    keeps: bool = True  # whether a resume finds them; they are wiped when it ends
+    keeps_secrets: bool = False  # for whoever resumes it; wiped when it ends
     ready: Ready = lambda errand, _server, _attempt, _host: errand
     """Makes it ready for a server as it was found; raises what is in the way."""
 
@@ -75,7 +75,7 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
         server=server.id,
         host=host.name,
         params=params,
-        secrets=to_plain(errand.secrets) if _secret(errand) else None,
+        secrets=to_plain(errand.secrets) if errand.keeps_secrets else None,
     )
     event = Event(
         actor=recovery.actor,
@@ -118,10 +118,6 @@ def look_only(recovery: Recovery, server: Server, errand: Errand) -> Server:
     server = admitted(recovery, server, errand.deed)
     errand.ready(errand, server, *standing(recovery, server))
     return server
-
-
-def _secret(errand: Errand) -> bool:
-    return errand.keeps and errand.secrets != Secrets()
 
 
 def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:

@@ -10,7 +10,8 @@ from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import AttemptState, Change, Power, ServerState
 from vmctl.errors import HostError, Locked, NotFound, VmctlError
-from vmctl.sagas import CREATE, DELETE
+from vmctl.sagas import DELETE
+from vmctl.sagas.exchange import EXCHANGES
 from vmctl.services.believing import now, refuse_doubled
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from vmctl.services.recovery import Recovery
 
 _PAUSE = 0.5
+_WITH_IT = frozenset(saga.name for saga in EXCHANGES)
+"""Workflows that may be left as they are where their server is deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,7 @@ def _host_of(recovery: Recovery, server: Server, attempt: Attempt, *, force: boo
 def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> bool:
     """Undo, or else end, an operation whose owner is gone; Busy while its owner lives.
 
-    What was done to a server that stood is not undone: all that it made stands in the plan, and
+    Another system in its place is not undone: all that was made for it stands in the plan, and
     goes with the server. Says whether a call of somebody who died may still be on its way.
     """
     died = False
@@ -179,7 +182,7 @@ def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> bool:
             continue
         if not recovery.world.leases.is_dead(operation.id):
             continue  # begin says who is at work on it
-        if operation.saga not in (CREATE.name, DELETE.name):
+        if operation.saga in _WITH_IT:
             _give_up(recovery, operation, "given up by a delete")
             died = True
             continue

@@ -13,7 +13,7 @@ from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import ServerState
 from vmctl.domain.server_record import Maker, from_xml, made_by
 from vmctl.domain.spec import Secrets, ServerSpec
-from vmctl.errors import Conflict, NoValidHost
+from vmctl.errors import Conflict, NameTaken, NoValidHost
 from vmctl.services.kept import create_params
 from vmctl.services.planning import volumes_of
 
@@ -83,7 +83,7 @@ class Rebuilder:
     def ready(self, errand: Errand, server: Server, attempt: Attempt, host: Host) -> Errand:
         """Plan it for one server."""
         spec, build = from_plain(ServerSpec, server.spec), _plan_of(self.world, attempt, host)
-        exchange = self._exchange(spec, build)
+        exchange = self.exchange(spec, build)
         new = changed(spec, exchange.becomes)
         self._refuse(spec, new, host)
         # Whatever the host cannot make is told before anything of the server is touched.
@@ -99,7 +99,8 @@ class Rebuilder:
         errand = replace(errand, params={**errand.params, "after": after.value})
         return _with(errand, exchange, self.inventory, self.makeover.secrets)
 
-    def _exchange(self, spec: ServerSpec, build: Build) -> Exchange:
+    def exchange(self, spec: ServerSpec, build: Build) -> Exchange:
+        """Say what is exchanged for what, and what of the server's spec changes."""
         plain = to_plain(spec)
         becomes = {key: value for key, value in self._fields(spec).items() if plain[key] != value}
         new = changed(spec, becomes)
@@ -136,6 +137,8 @@ class Rebuilder:
 
     def _refuse(self, spec: ServerSpec, new: ServerSpec, host: Host) -> None:
         """Raise what speaks against it; only another image is judged anew."""
+        if new.name != spec.name:
+            self._refuse_name(spec, new.name)
         if spec.seed is None and self.makeover.carried:
             raise Conflict(
                 f"{', '.join(self.makeover.carried)}: server {spec.name} was made with"
@@ -161,6 +164,15 @@ class Rebuilder:
                 f" where it stays: {reason}",
                 hint="another image, or another server: vmctl server create",
             )
+
+    def _refuse_name(self, spec: ServerSpec, name: str) -> None:
+        """Raise NameTaken for a name that another has; it is asked again when it is given."""
+        for one in self.world.store.servers():
+            if one.name == name and one.id != spec.id and one.holds_name:
+                raise NameTaken(
+                    f"server {spec.name} cannot be called {name}: {one.id} is",
+                    hint="choose another name",
+                )
 
 
 def _plan_of(world: World, attempt: Attempt, host: Host) -> Build:
@@ -199,4 +211,4 @@ def _with(errand: Errand, exchange: Exchange, inventory: Inventory, told: Secret
     }
     params = {**errand.params, **create_params(networks, {}), "exchange": to_plain(exchange)}
     told = replace(told, console_password=secrets.token_urlsafe(6))
-    return replace(errand, params=params, secrets=told)
+    return replace(errand, params=params, secrets=told, keeps_secrets=True)

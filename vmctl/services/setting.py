@@ -159,7 +159,6 @@ def set_password(
         saga=PASSWORD,
         params={"user": user},
         secrets=secrets,
-        keeps=False,
         reason=reason,
         check=check,
     )

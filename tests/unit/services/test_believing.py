@@ -14,6 +14,7 @@ from tests.support.looked import HOSTS, look, on_record, status, told
 from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
 from tests.support.stood import identity
 from tests.support.stores import a_new, begin
+from tests.support.torture_rebuild import rescuing
 from vmctl.domain.host_record import Sighting
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import Change, NewServer, Power, ServerState
@@ -95,14 +96,30 @@ def test_what_was_saved_and_thrown_away_is_off(stage: Stage) -> None:
 
 
 def test_one_that_failed_stays_so_and_its_power_is_seen(stage: Stage) -> None:
-    for state in (ServerState.ERROR,):
-        by_hand.switch_on(stage.fleet, "kvm1", SPEC.id)
-        token = begin(stage.sql, stage.world.leases, "some-deed", SPEC.id)
-        stage.sql.finish(token, OperationState.DONE, change=Change(state=state))
+    say(stage, ServerState.ERROR)
 
-        assert (look(stage).state, look(stage).power) == (state, Power.RUNNING)
-        by_hand.switch_off(stage.fleet, "kvm1", SPEC.id)
-        assert (look(stage).state, look(stage).power) == (state, Power.SHUTDOWN)
+    assert (look(stage).state, look(stage).power) == (ServerState.ERROR, Power.RUNNING)
+    by_hand.switch_off(stage.fleet, "kvm1", SPEC.id)
+    assert (look(stage).state, look(stage).power) == (ServerState.ERROR, Power.SHUTDOWN)
+
+
+def test_whether_one_is_rescued_its_domain_says(stage: Stage) -> None:
+    say(stage, ServerState.RESCUED)
+    assert look(stage).state is ServerState.ACTIVE
+
+    rescuing()(stage)
+    assert (look(stage).state, look(stage).power) == (ServerState.RESCUED, Power.RUNNING)
+    by_hand.switch_off(stage.fleet, "kvm1", SPEC.id)
+    assert (look(stage).state, look(stage).power) == (ServerState.RESCUED, Power.SHUTDOWN)
+    say(stage, ServerState.STOPPED)
+    assert look(stage).state is ServerState.RESCUED
+    assert told(stage)[-1] == ("state", "stopped", "rescued")
+
+
+def say(stage: Stage, state: ServerState) -> None:
+    """Have the record say that it is so, whatever it is."""
+    token = begin(stage.sql, stage.world.leases, f"say-{state}", SPEC.id)
+    stage.sql.finish(token, OperationState.DONE, change=Change(state=state))
 
 
 def test_a_domain_that_is_gone_leaves_an_error_until_it_is_seen_again(stage: Stage) -> None:
