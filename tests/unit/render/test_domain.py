@@ -108,6 +108,17 @@ CASES: dict[str, dict[str, Any]] = {
             ),
         ),
     },
+    "rescued": {
+        "build": replace(
+            BUILD,
+            volumes=(
+                Volume(name=f"{ID}-g2-rescue", role="rescue", format="qcow2"),
+                Volume(name=f"{ID}-g2-rescue-seed", role="rescue-seed"),
+                *BUILD.volumes,
+            ),
+            generation=2,
+        ),
+    },
     "cards": {
         "spec": with_extra(
             {

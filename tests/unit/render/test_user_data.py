@@ -12,12 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.servers import BUILD, SPEC, with_image
+from vmctl.adapters.render import TemplateRenderer
 from vmctl.adapters.render.user_data import MOST, user_data
 from vmctl.domain.build import Volume
+from vmctl.domain.network import Network, Source
 from vmctl.domain.spec import Secrets
-from vmctl.errors import UsageError
+from vmctl.errors import UsageError, VmctlError
 
 HASH = "$6$salt$hash"
+NETWORKS = {
+    "lan": Network(
+        name="lan", source=Source(kind="bridge", name="br-lan"), cidrs=("198.51.100.0/24",)
+    )
+}
 MIME = (
     b'Content-Type: multipart/mixed; boundary="=="\nMIME-Version: 1.0\n\n--==\n'
     b"Content-Type: text/x-shellscript\n\n#!/bin/sh\necho one\n--==\n"
@@ -52,6 +59,34 @@ def parts(data: bytes) -> list[tuple[str, bytes]]:
 )
 def test_what_the_operator_said_alone_reaches_the_guest_untouched(data: bytes) -> None:
     assert said(data, password=None) == data
+
+
+@pytest.mark.parametrize("kind", ["nocloud", "config-2"])
+@pytest.mark.parametrize("password", [None, HASH])
+@pytest.mark.parametrize(
+    "data", [b"#!/bin/sh\necho\n\n", b"#cloud-config\nruncmd: [x]\n", MIME, b"\xff\0", b"x" * 5000]
+)
+def test_a_seed_gives_back_what_the_operator_said(
+    data: bytes, password: str | None, kind: str
+) -> None:
+    encoded = base64.b64encode(data).decode()
+    told = Secrets(user_data=encoded, password_hash=password)
+    written = TemplateRenderer()
+    image = written.seed(replace(SPEC, seed=kind), BUILD, networks=NETWORKS, secrets=told)
+
+    again = base64.b64encode(written.user_data_in(image)).decode()
+
+    assert again == encoded
+    # Told once more, with another password, it is still the operator's words alone.
+    other = Secrets(user_data=again, password_hash="$6$other$hash")  # noqa: S106 - a test's
+    image = written.seed(replace(SPEC, seed=kind), BUILD, networks=NETWORKS, secrets=other)
+    assert HASH.encode() not in image
+    assert written.user_data_in(image) == data
+
+
+def test_what_is_no_seed_is_said_to_be_none() -> None:
+    with pytest.raises(VmctlError, match="the seed cannot be read"):
+        TemplateRenderer().user_data_in(bytes(70_000))
 
 
 def test_what_we_say_alone_is_a_plain_cloud_config() -> None:
