@@ -72,28 +72,37 @@ def volumes(lab: Lab) -> set[str]:
     return {one.split("-", 5)[5] for one in left(lab, HOST).volumes}
 
 
-def test_a_rescued_server_has_its_own_disk_beside_another_systems(
+def killed(mine: Vmctl, at: str, *words: str) -> None:
+    """Run a command on the server that is killed once a step of it has begun."""
+    run = Running(mine, *words)
+    run.says(f"web: {at}")
+    run.process.kill()
+    run.end()
+
+
+def test_a_rescued_server_has_its_own_disk_beside_another_systems_though_killed_on_the_way(
     shared_lab: Lab, web: Vmctl
 ) -> None:
     before = volumes(shared_lab)
-    done = web("server", "rescue", "web")
-
-    assert (done.code, done.out) == (0, "")
+    killed(web, "define", "server", "rescue", "web")
     assert status(web) == "RESCUE"
+    assert [one["Kind"] for one in owed(web)] == ["rescue"]
+
+    web.ok("operation", "resume", "--all")
+
+    assert (status(web), owed(web)) == ("RESCUE", [])
     refused = web("server", "stop", "web")
     assert refused.code == 1
     assert "cannot be stopped while it is RESCUE" in refused.err
     # The small guest's own label is on both disks, and it takes the data of the server's.
-    disks = inside(web, "cat /sys/block/vd?/size; cat /sys/block/vdb/serial; echo; cat /data/word")
-    assert disks.split()[:2] == ["131072", str(2 * 1024**2)]
-    assert disks.split()[-2:] == ["vmctl-root", "mine"]
-    inside(web, "echo mended >/data/word; sync")
+    command = "cat /sys/block/vd?/size; cat /sys/block/vdb/serial; echo; cat /data/word"
+    disks = inside(web, f"{command}; echo mended >/data/word; sync").split()
+    assert disks[:2] == ["131072", str(2 * 1024**2)]
+    assert disks[-2:] == ["vmctl-root", "mine"]
 
-    web.ok("server", "show", "web", "--refresh")
-    assert status(web) == "RESCUE"
-    web.ok("server", "unrescue", "web")
+    done = web("server", "unrescue", "web", *AT_ONCE)
 
-    assert status(web) == "ACTIVE"
+    assert (done.code, done.out, status(web)) == (0, "", "ACTIVE")
     assert inside(web, "cat /data/word; ls /sys/block | grep -c vd") == "mended\n2"
     assert volumes(shared_lab) == before
 
@@ -114,13 +123,10 @@ def test_a_rebuilt_server_is_new_where_it_was(shared_lab: Lab, web: Vmctl) -> No
     assert not volumes(shared_lab) & others
 
 
-@pytest.mark.parametrize("moment", ["off", "run"])
-def test_a_rebuild_that_is_stopped_leaves_the_server_as_it_was(
-    shared_lab: Lab, web: Vmctl, moment: str
-) -> None:
+def test_a_rebuild_that_is_stopped_leaves_the_server_as_it_was(shared_lab: Lab, web: Vmctl) -> None:
     before, others = show(web, "web"), volumes(shared_lab)
     run = Running(web, "server", "rebuild", "web", "--name", "other", *AT_ONCE)
-    run.says(f"web: {moment}")
+    run.says("web: run")
     run.process.send_signal(signal.SIGINT)
 
     assert run.end().code == 130
@@ -131,37 +137,19 @@ def test_a_rebuild_that_is_stopped_leaves_the_server_as_it_was(
     assert inside(web, "cat /data/word") == "mine"
 
 
-def test_a_rescue_that_is_killed_is_gone_on_with(web: Vmctl) -> None:
-    run = Running(web, "server", "rescue", "web", *AT_ONCE)
-    run.says("web: define")
-    run.process.kill()
-    run.end()
-    assert servers(web)["web"]["Status"] == "RESCUE"
-    assert [one["Kind"] for one in owed(web)] == ["rescue"]
+def test_what_is_killed_is_undone_or_goes_with_its_server(shared_lab: Lab, web: Vmctl) -> None:
+    others = volumes(shared_lab)
+    killed(web, "define", "server", "rebuild", "web", *AT_ONCE)
+    assert status(web) == "REBUILD"
+    assert len(volumes(shared_lab)) == 2 * len(others)
 
-    web.ok("operation", "resume", "--all")
-
-    assert (status(web), owed(web)) == ("RESCUE", [])
-    assert inside(web, "cat /sys/block/vdb/serial /data/word").endswith("mine")
-    web.ok("server", "unrescue", "web", *AT_ONCE)
+    web.ok("operation", "unwind", "--all")
+    assert (status(web), owed(web)) == ("ACTIVE", [])
+    assert volumes(shared_lab) == others
     assert inside(web, "cat /data/word") == "mine"
 
-
-def test_a_rebuild_that_is_killed_is_undone_or_goes_with_its_server(
-    shared_lab: Lab, web: Vmctl
-) -> None:
-    others = volumes(shared_lab)
-    for recover in (("operation", "unwind", "--all"), ("server", "delete", "web")):
-        run = Running(web, "server", "rebuild", "web", *AT_ONCE)
-        run.says("web: define")
-        run.process.kill()
-        run.end()
-        assert status(web) == "REBUILD"
-        assert len(volumes(shared_lab)) == 2 * len(others)
-        web.ok(*recover)
-        if recover[0] == "operation":
-            assert (status(web), owed(web)) == ("ACTIVE", [])
-            assert volumes(shared_lab) == others
-            assert inside(web, "cat /data/word") == "mine"
+    assert web("server", "rescue", "web", *AT_ONCE).out == ""
+    assert status(web) == "RESCUE"
+    web.ok("server", "delete", "web")
     assert_clean(shared_lab)
     assert owed(web) == []
