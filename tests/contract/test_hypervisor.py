@@ -259,6 +259,23 @@ def test_a_memory_is_saved_and_goes_on_or_is_forgotten(ground: Ground, server: s
     assert seen == [saved, saved, (Power.RUNNING, False), saved, forgotten, forgotten]
 
 
+def test_stopping_a_save_that_is_not_under_way_changes_nothing(ground: Ground, server: str) -> None:
+    on = ground.hypervisor
+    on.stop_saving(server)
+    on.ensure_defined(server, domain_xml(server, f"m-{server}"))
+    on.stop_saving(server)
+    assert power(ground, server) is Power.SHUTDOWN
+
+    on.ensure_running(server)
+    on.stop_saving(server)
+    assert power(ground, server) is Power.RUNNING
+    on.ensure_saved(server)
+    on.stop_saving(server)
+    machine = on.machine(server)
+    assert machine is not None
+    assert machine.managed_save
+
+
 def test_a_machine_that_is_off_gets_another_name(ground: Ground, server: str) -> None:
     on = ground.hypervisor
     on.ensure_defined(server, domain_xml(server, f"m-{server}"))

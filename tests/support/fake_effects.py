@@ -14,7 +14,7 @@ from vmctl.adapters.server_record import find_record
 from vmctl.domain.machine import Machine
 from vmctl.domain.record import Power
 from vmctl.domain.sample import Guest
-from vmctl.errors import AddressTaken, NameTaken, RemoteFailed
+from vmctl.errors import AddressTaken, NameTaken, RemoteFailed, RemoteTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,12 +64,27 @@ def _start(host: str, state: State, uuid: str) -> None:
     ]
     if missing:
         raise RemoteFailed(host, f"{host}: {uuid} cannot start without {missing[0]}")
+    _refuse_saving(host, uuid, machine)
     machine.update(on=True, paused=False, saved=False, live=machine["xml"])
+
+
+def _press(host: str, state: State, uuid: str, now: float) -> None:
+    machine = _existing(host, state, uuid)
+    obeys = machine.get("obeys", 0)  # after so many seconds; None: never
+    if not machine["on"] or machine.get("paused") or obeys is None or machine.get("ending"):
+        return
+    machine["ending"] = True
+    state["late"].append({"at": now + obeys, "name": "ended", "args": [uuid]})
+
+
+def _ended(host: str, state: State, uuid: str) -> None:
+    if _existing(host, state, uuid).get("ending"):
+        _destroy(host, state, uuid)
 
 
 def _destroy(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
-    machine.update(on=False, paused=False)
+    machine.update(on=False, paused=False, saving=False, ending=False)
     if not machine["persistent"]:
         del state["machines"][uuid]
 
@@ -78,14 +93,34 @@ def _pause(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
     if not machine["on"]:
         raise RemoteFailed(host, f"{host}: {uuid} is off", reason="refused")
+    _refuse_saving(host, uuid, machine)
     machine["paused"] = True
 
 
-def _save(host: str, state: State, uuid: str) -> None:
+def _save(host: str, state: State, uuid: str, end: float) -> None:
     machine = _existing(host, state, uuid)
     if not machine["on"]:
         raise RemoteFailed(host, f"{host}: {uuid} is off", reason="refused")
-    machine.update(on=False, paused=False, saved=True)
+    _refuse_saving(host, uuid, machine)
+    machine.update(paused=True, saving=True)
+    state["late"].append({"at": end, "name": "saved", "args": [uuid]})
+
+
+def _saved(host: str, state: State, uuid: str) -> None:
+    machine = _existing(host, state, uuid)
+    if machine.get("saving"):
+        machine.update(on=False, paused=False, saving=False, saved=True)
+
+
+def _stop_saving(host: str, state: State, uuid: str) -> None:
+    machine = _existing(host, state, uuid)
+    if machine.get("saving"):
+        machine.update(paused=False, saving=False)
+
+
+def _refuse_saving(host: str, uuid: str, machine: State) -> None:
+    if machine.get("saving"):
+        raise RemoteTimedOut(host, f"{host}: the memory of {uuid} is being saved", reason="timeout")
 
 
 def _forget_saved(host: str, state: State, uuid: str) -> None:
@@ -189,8 +224,12 @@ EFFECTS: dict[str, Callable[..., None]] = {
     "record": _record,
     "start": _start,
     "destroy": _destroy,
+    "press": _press,
+    "ended": _ended,
     "pause": _pause,
     "save": _save,
+    "saved": _saved,
+    "stop-saving": _stop_saving,
     "forget-saved": _forget_saved,
     "rename": _rename,
     "undefine": _undefine,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +54,8 @@ class Stage:
     """What the deeds go through: the same, or something that watches it."""
 
     hosts: dict[str, Host]
+    check: Callable[[], None] = lambda: None
+    """Raises Interrupted once someone has asked to stop."""
 
     @property
     def world(self) -> World:

@@ -13,39 +13,25 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.support.children import must_end_within
 from tests.support.stage import Stage, a_stage, copy_stage, create, delete
 from tests.support.stage import on_stage as open_stage
+from tests.support.striking import Deed, Strike, befall, in_child, moments_of
 from tests.support.verdict import judge, pristine_of
-from tests.support.watched import STORE, Watch, watched
 from vmctl.errors import Conflict, RemoteFailed
 from vmctl.sagas import CREATE, DELETE
 from vmctl.sagas.saga import Saga, Step
 from vmctl.sagas.work import Work
 from vmctl.services.recovery import pay_owed, resume, unwind
 
-Deed = Callable[[Stage], None]
 WORKERS = 2
 SEED = 7
-LIMIT = 60.0
-"""Seconds for one process, which takes a fraction of one."""
-
-
-@dataclass(frozen=True)
-class Strike:
-    """What befalls one process, at which of its moments or effects."""
-
-    how: str = "none"  # kill, dead, lost, fail or fail-after
-    at: int = -1
 
 
 @dataclass(frozen=True)
@@ -133,93 +119,13 @@ def deleting(saga: Saga[Work] = DELETE) -> Deed:
     return lambda stage: delete(stage, saga=saga)
 
 
-# What befalls it
-
-
-@contextlib.contextmanager
-def struck(folder: Path, strike: Strike) -> Iterator[tuple[Stage, Watch, list[str]]]:
-    """Open a stage in a process that something befalls."""
-    watch = Watch(kill_at=strike.at if strike.how == "kill" else None)
-    effects: list[str] = []
-
-    def lose(effect: str) -> str:
-        effects.append(effect)
-        mine = len(effects) - 1 == strike.at
-        return strike.how if mine and strike.how in ("dead", "lost") else ""
-
-    def moment(name: str) -> None:
-        watch.moment(name)
-        host = name.partition(" ")[0]
-        # Of this effect `lose` is asked next, or has been asked just now.
-        if strike.how == "fail" and name.endswith("before") and len(effects) == strike.at:
-            effects.append(name)
-            raise RemoteFailed(host, f"{name} was made to fail")
-        if strike.how == "fail-after" and len(effects) - 1 == strike.at and name.endswith("after"):
-            raise RemoteFailed(host, f"{name} was made to fail")
-
-    with open_stage(folder) as stage:
-        stage.fleet.on_effect = moment
-        stage.fleet.lose = lose
-        stage.store = watched(stage.sql, STORE, watch, "store")
-        yield stage, watch, effects
-
-
-def in_child(act: Callable[[], object]) -> tuple[int | None, str]:
-    """Do something in a process of its own; give the signal that ended it, and what it said."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read)
-        must_end_within(LIMIT)
-        said: object = None
-        code = 0
-        try:
-            said = act()
-        except BaseException:  # noqa: BLE001 - told to the parent
-            said, code = traceback.format_exc(), 1
-        os.write(write, json.dumps(said).encode()[:60_000])
-        os._exit(code)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return os.WTERMSIG(status), ""
-    if os.WEXITSTATUS(status):
-        raise AssertionError(json.loads(text) if text else "it hung: stderr tells where")
-    return None, text
-
-
-def befall(folder: Path, deed: Deed, strike: Strike) -> bool:
-    """Do a deed in a process of its own, and say whether it was killed."""
-
-    def act() -> None:
-        with struck(folder, strike) as (stage, _, _):
-            deed(stage)
-
-    ended, _ = in_child(act)
-    assert ended in (None, signal.SIGKILL), f"ended by signal {ended}"
-    return ended is not None
-
-
-def moments_of(folder: Path, deed: Deed) -> tuple[list[str], list[str]]:
-    """List the moments and the effects of a deed that nothing befalls."""
-
-    def act() -> tuple[list[str], list[str]]:
-        with struck(folder, Strike()) as (stage, watch, effects):
-            deed(stage)
-            return watch.moments, effects
-
-    moments, effects = json.loads(in_child(act)[1])
-    return moments, effects
-
-
 # What is tried
 
 
 class Torture:
     """All the cases, and what became of them."""
 
+    hows: Sequence[str] = ("dead", "lost", "fail", "fail-after")
     recoveries: Sequence[tuple[str, Deed]] = RECOVERIES
 
     def __init__(self, folder: Path, *, everything: bool) -> None:
@@ -298,8 +204,9 @@ class Torture:
         moments, effects = moments_of(copy_stage(self.folder / template, self.folder / "x"), deed)
         first = next(at for at, what in enumerate(moments) if what.startswith("after store"))
         strikes = [Strike("kill", at) for at in range(len(moments))]
-        for how in ("dead", "lost", "fail", "fail-after"):
-            strikes += [Strike(how, at) for at in range(len(effects))]
+        for how in self.hows:
+            found = moments if how == "interrupt" else effects
+            strikes += [Strike(how, at) for at in range(len(found))]
         again = set(strikes if self.everything else self.luck.sample(strikes, 1))
         if not self.everything and sample:
             strikes = sorted({*self.luck.sample(strikes, sample), *again}, key=strikes.index)
@@ -381,7 +288,11 @@ class Torture:
         with open_stage(folder) as stage:
             for deed in deeds:
                 deed(stage)
-            return judge(stage, self.pristine)
+            return self.judge(stage)
+
+    def judge(self, stage: Stage) -> str:
+        """Say what the world is like after a case, in one of the words for its ends."""
+        return judge(stage, self.pristine)
 
 
 def main(folder: str, everything: str = "") -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.stage import NETWORKS, SPEC, Stage, create, on_stage
+from tests.support.striking import Deed
 from tests.support.torture import (
     RECOVERIES,
     RESUME,
-    Deed,
     Torture,
     doubled,
     failing,

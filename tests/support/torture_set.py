@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.support.changed import do, server
 from tests.support.stage import SPEC, Stage, copy_stage, on_stage
+from tests.support.striking import Deed
 from tests.support.torture import (
     RESUME,
-    Deed,
     Torture,
     doubled,
     failing,

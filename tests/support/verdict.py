@@ -13,10 +13,11 @@ from tests.support.stage import NETWORKS, SPEC, Stage, a_build
 from vmctl.adapters.schema import secrets
 from vmctl.adapters.server_record import find_record
 from vmctl.domain.build import READY_SUFFIX
-from vmctl.domain.record import AttemptState, Server, ServerState
+from vmctl.domain.record import UNSEEN, AttemptState, Power, Server, ServerState, shown_status
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.domain.server_record import made_by
 from vmctl.domain.spec import Secrets
+from vmctl.services.believing import now
 from vmctl.services.recovery import orphans
 
 LATE = 60.0
@@ -56,6 +57,45 @@ def assert_over(stage: Stage) -> None:
         assert stage.world.leases.is_dead(lease.stem), f"{lease} is held"
     with stage.sql.reading() as tx:
         assert not tx.connection.execute(secrets.select()).all(), "secrets are left"
+
+
+def judge_standing(stage: Stage, before: dict[str, dict[str, Any]]) -> str:
+    """Say what the server is shown as; AssertionError if its machine is not that.
+
+    Nothing else may be another than it was before.
+    """
+    assert_over(stage)
+    server = stage.sql.server(SPEC.id)
+    if server.boot == UNSEEN:
+        # It is shown as UNKNOWN, and the next to act looks first.
+        server = now(stage.recovery, server)
+    assert server.task is None, f"the task {server.task} is left"
+    assert server.fault is None, server.fault
+    status = shown_status(server.state, server.task)
+    machine = stage.fleet.picture(server.host or "")["machines"][SPEC.id]
+    is_on, is_paused, is_saved = (bool(machine.get(key)) for key in ("on", "paused", "saved"))
+    seen = STATUS.get((is_on, is_paused, is_saved), "no state at all")
+    assert seen == status, f"shown as {status}, and its machine is {seen}"
+    powers = {"ACTIVE": Power.RUNNING, "PAUSED": Power.PAUSED}
+    assert server.power is powers.get(status, Power.SHUTDOWN), server.power
+    for name in stage.hosts:
+        left, then = stage.fleet.picture(name), copy.deepcopy(before[name])
+        for state in (left, then):
+            for key in ("on", "paused", "saved", "saving", "ending"):
+                state["machines"].get(SPEC.id, {}).pop(key, None)
+        assert left == then, difference(name, left, then)
+    live = [one for one in stage.sql.attempts(SPEC.id) if one.state is not AttemptState.RELEASED]
+    assert len(live) == len(stage.sql.claims()) == 1
+    return status
+
+
+STATUS = {
+    (True, False, False): "ACTIVE",
+    (True, True, False): "PAUSED",
+    (False, False, False): "SHUTOFF",
+    (False, False, True): "SUSPENDED",
+}
+"""What a server is shown as, whose machine is on, paused, saved."""
 
 
 def take_out(left: dict[str, Any], server: Server, owner: str) -> None:

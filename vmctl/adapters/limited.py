@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+_NOW_AND_THEN = 0.2
 
 
 class Late(Exception):
@@ -26,11 +29,17 @@ class _Call:
         self.error: BaseException | None = None
 
 
-def limited(work: Callable[[], T], seconds: float, *, discard: Callable[[T], object]) -> T:
+def limited(
+    work: Callable[[], T],
+    seconds: float,
+    *,
+    discard: Callable[[T], object],
+    meanwhile: Callable[[], None] | None = None,
+) -> T:
     """Call `work` in a daemon thread and wait for it no longer than so many seconds.
 
     Raises Late when they are over. What comes back after that is handed to `discard`, so that
-    nothing stays open that nobody knows of.
+    nothing stays open that nobody knows of. `meanwhile` is called now and then while it waits.
     """
     call = _Call()
     result: list[T] = []
@@ -50,7 +59,12 @@ def limited(work: Callable[[], T], seconds: float, *, discard: Callable[[T], obj
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), daemon=True).start()
-    call.ended.wait(max(seconds, 0))
+    until = time.monotonic() + max(seconds, 0)
+    while meanwhile is not None and not call.ended.wait(_NOW_AND_THEN):
+        if time.monotonic() >= until:
+            break
+        meanwhile()
+    call.ended.wait(max(until - time.monotonic(), 0))
     with call.lock:
         call.left = True
     if result:

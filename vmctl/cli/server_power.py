@@ -129,7 +129,10 @@ def _act(
     """Do it to each server that is meant; quiet when done."""
     from vmctl.services.acting import Errand
 
+    def tell(name: str, _host: str | None, words: str) -> None:
+        context.say(f"{name}: {words}")
+
     def errand(_server: Server) -> Errand:
-        return Errand(deed=deed, saga=saga, params=params or {})
+        return Errand(deed=deed, saga=saga, params=params or {}, tell=tell, steps=False)
 
     return act_on(context, said, deed, errand)

@@ -54,6 +54,10 @@ class AttemptState(StrEnum):
     RELEASED = "released"  # nothing of it is left on the host
 
 
+UNSEEN = ""
+"""Stands for that boot where nobody saw what became of a server that something was done to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """One network card of an attempt, with the addresses that are held for it."""
@@ -133,7 +137,7 @@ class Server:
     protected: bool = False
     seen: tuple[SeenAddress, ...] = ()
     seen_at: float | None = None
-    boot: str | None = None  # of its host when its power was last seen
+    boot: str | None = None  # of its host when its power was last seen, or UNSEEN
     reservation: str | None = None  # what all servers of one create have in common
     also: tuple[str, ...] = ()  # other hosts that a domain with its id was seen on
 

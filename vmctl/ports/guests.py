@@ -53,11 +53,15 @@ class Hypervisor(Protocol):
     def ensure_paused(self, uuid: str) -> None:
         """Have a domain that runs stand still, its memory where it is."""
 
-    def ensure_saved(self, uuid: str) -> None:
+    def ensure_saved(self, uuid: str, check: Callable[[], None] = ...) -> None:
         """Have a domain's memory saved on its host, and the domain off; its next start goes on.
 
-        Takes as long as its memory takes to write.
+        Takes as long as its memory takes to write, a save that someone else began included. The
+        check is asked meanwhile; when it raises, the save is stopped, and that is raised.
         """
+
+    def stop_saving(self, uuid: str) -> None:
+        """Have no memory of a domain being saved, whoever began it: it runs on as it was."""
 
     def forget_saved(self, uuid: str) -> None:
         """Have no saved memory of a domain that is off: its next start is a boot."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.record import Power
-from vmctl.errors import Conflict, NameTaken, RemoteFailed, RemoteTimedOut
+from vmctl.errors import Conflict, Interrupted, NameTaken, RemoteFailed, RemoteTimedOut
 from vmctl.sagas.presence import is_ours
 from vmctl.sagas.saga import Saga, Step
 
@@ -41,16 +41,27 @@ def ask(work: Work) -> None:
     if not seconds:
         return
     world, hypervisor = work.world, work.hypervisor
-    pressed = world.clock()
-    until = pressed + seconds
-    own_machine(work)
-    hypervisor.ask_to_shut_down(work.build.server)
+    until = world.clock() + seconds
     while own_machine(work).power is Power.RUNNING and world.clock() < until:
         work.check()
-        world.sleep(_PAUSE)
-        if world.clock() >= pressed + _AGAIN:
-            pressed = world.clock()
+        if not work.pressed or world.clock() >= work.pressed + _AGAIN:
+            work.pressed = world.clock()
             hypervisor.ask_to_shut_down(work.build.server)
+        world.sleep(_PAUSE)
+
+
+def ask_for_good(work: Work) -> None:
+    """Do the same where it is to stay off; a guest that was asked once is not asked to forget."""
+    try:
+        ask(work)
+    except Interrupted as error:
+        if not work.pressed:
+            raise
+        raise Interrupted(
+            f"{error.message}: the guest of {work.spec.name} was asked to shut down, and may still"
+            " do so",
+            hint=f"vmctl server refresh {work.spec.name} tells what it is then",
+        ) from error
 
 
 def off(work: Work) -> None:
@@ -67,13 +78,38 @@ def run(work: Work) -> None:
 
 
 def run_again(work: Work) -> None:
-    """Have it running if it was; where it cannot, what it is then will be seen."""
+    """Have it running if it was; where its host refuses, what it is then will be seen.
+
+    A guest that was asked to shut down is waited for: it would obey when nobody looks any more.
+    """
     if not work.ran:
         return
     try:
+        _let_obey(work)
         run(work)
+        work.pressed = 0.0
+    except RemoteTimedOut:
+        raise
     except (Conflict, RemoteFailed) as error:
         work.tell(f"it does not run again: {error.message}")
+
+
+def _let_obey(work: Work) -> None:
+    """Give a guest that was asked to shut down the time that it was to be given."""
+    world, until = work.world, work.obeys_until
+    if world.clock() >= until or own_machine(work).power is not Power.RUNNING:
+        return
+    work.tell("it was asked to shut down: it is started again as soon as it is off")
+    while world.clock() < until and own_machine(work).power is Power.RUNNING:
+        world.sleep(_PAUSE)
+
+
+def wake(work: Work) -> None:
+    """Have it running if it was, and its memory no longer being saved."""
+    if not work.ran:
+        return
+    work.hypervisor.stop_saving(work.build.server)
+    run_again(work)
 
 
 def follow(work: Work) -> None:
@@ -132,7 +168,7 @@ def pause(work: Work) -> None:
 def save(work: Work) -> None:
     """Have its memory on its host's disk, and it off."""
     own_machine(work)
-    work.hypervisor.ensure_saved(work.build.server)
+    work.hypervisor.ensure_saved(work.build.server, work.check)
 
 
 _OFF: Step[Work] = Step(name="off", do=off)
@@ -142,7 +178,7 @@ _FOLLOW: Step[Work] = Step(name="follow", do=follow)
 START: Saga[Work] = Saga(name="server-start", version=1, steps=(_FOLLOW, _RUN))
 
 STOP: Saga[Work] = Saga(
-    name="server-stop", version=1, steps=(Step(name="ask", do=ask), _OFF, _FOLLOW)
+    name="server-stop", version=1, steps=(Step(name="ask", do=ask_for_good), _OFF, _FOLLOW)
 )
 
 REBOOT: Saga[Work] = Saga(
@@ -167,7 +203,7 @@ PAUSE: Saga[Work] = Saga(
 )
 UNPAUSE: Saga[Work] = Saga(name="server-unpause", version=1, steps=(_RUN,))
 SUSPEND: Saga[Work] = Saga(
-    name="server-suspend", version=1, steps=(Step(name="save", do=save, undo=run_again),)
+    name="server-suspend", version=1, steps=(Step(name="save", do=save, undo=wake),)
 )
 RESUME: Saga[Work] = Saga(name="server-resume", version=1, steps=(_RUN,))
 

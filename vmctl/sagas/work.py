@@ -72,6 +72,9 @@ class Work:
 
     tell: Callable[[str], None] = lambda _: None
 
+    pressed: float | None = None
+    """When the power button was pressed last, 0 if it was not; None where nobody can tell."""
+
     @property
     def hypervisor(self) -> Hypervisor:
         """The hypervisor of the attempt's host."""
@@ -81,6 +84,12 @@ class Work:
     def ran(self) -> bool:
         """Whether the server ran before a deed was begun."""
         return bool(self.params.get("ran", self.params.get("was") == ServerState.ACTIVE))
+
+    @property
+    def obeys_until(self) -> float:
+        """Until when a guest that was asked to shut down may be expected to; 0 if it was not."""
+        pressed = self.number("at") if self.pressed is None else self.pressed
+        return pressed + self.number("patience") if pressed else 0.0
 
     def number(self, name: str) -> float:
         """Give a number that the operation was begun with; 0 if it was not."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmctl.domain.deed import forbidden, refuse_locked, way_out
-from vmctl.domain.operation import Event, Mark, NewOperation
+from vmctl.domain.operation import Event, Mark, NewOperation, OperationState
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, Power
 from vmctl.domain.spec import Secrets
-from vmctl.errors import Conflict, NotFound
+from vmctl.errors import Busy, Conflict, NotFound
 from vmctl.services.believing import now
 from vmctl.services.doing import do
 from vmctl.services.kept import work_of
@@ -50,6 +50,7 @@ class Errand:
 
     check: Callable[[], None] = lambda: None
     tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None
+    steps: bool = True  # whether each step is told, not only what a step has to say
 
 
 def act(recovery: Recovery, server: Server, errand: Errand) -> Server:
@@ -65,6 +66,7 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
     operation = str(uuid.uuid4())
     ran = server.power is Power.RUNNING
     params = {**errand.params, "was": server.state.value, "ran": ran, "deed": deed.name}
+    params |= {"task": deed.task, "at": recovery.world.clock()}
     if deed.after is not None:
         params["after"] = deed.after.value
     new = NewOperation(
@@ -102,9 +104,10 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
             tell=lambda words: errand.tell(server.name, host.name, words),
             check=errand.check,
         )
+        work.pressed = 0.0
 
         def say(step: str, mark: Mark) -> None:
-            if mark is Mark.STARTED:
+            if mark is Mark.STARTED and errand.steps:
                 errand.tell(server.name, host.name, step)
 
         settled = do(work, errand.saga, recovery.actor, action=deed.event, say=say)
@@ -123,11 +126,32 @@ def look_only(recovery: Recovery, server: Server, errand: Errand) -> Server:
 def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:
     """Give the server as it is on its host now; raises what forbids the deed."""
     refuse_locked(server.name, server.locked)
+    refuse_busy(recovery, server)
     server = now(recovery, server)
     why = forbidden(deed, server)
     if why is not None:
         raise Conflict(why, hint=way_out(deed, server))
     return server
+
+
+def refuse_busy(recovery: Recovery, server: Server) -> None:
+    """Raise Busy while something else is being done to a server, or was left half done.
+
+    What it is meanwhile forbids nothing: first that must come to its end.
+    """
+    for one in recovery.world.store.operations(unfinished=True, server=server.id):
+        if one.state is OperationState.OWED:
+            continue
+        what = f"the {one.kind} of server {server.name}, which {one.owner} began,"
+        if one.state is OperationState.RUNNING and not recovery.world.leases.is_dead(one.id):
+            raise Busy(f"{what} is under way", hint=f"wait for it: vmctl operation show {one.id}")
+        why = f": {one.fault}" if one.fault else ""
+        left = f"is stuck{why}" if one.state is OperationState.STUCK else "was left half done"
+        raise Busy(
+            f"{what} {left}",
+            hint=f"vmctl operation resume {one.id} brings it to its end; vmctl operation unwind"
+            f" {one.id} gives it up",
+        )
 
 
 def standing(recovery: Recovery, server: Server) -> tuple[Attempt, Host]:

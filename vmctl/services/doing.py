@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.observation import state_seen
 from vmctl.domain.operation import Event, Mark, OperationState, Token
 from vmctl.domain.plain import to_plain
-from vmctl.domain.record import Change, ServerState
+from vmctl.domain.record import UNSEEN, Change, Power, ServerState
 from vmctl.domain.server_record import is_rescued
 from vmctl.errors import HostError, NameTaken
 from vmctl.sagas.presence import SETTLING, is_ours
@@ -85,17 +85,23 @@ def do(
 
 
 def _settle(
-    work: Work, outcome: Outcome, fault: Exception | None, actor: Actor, action: str
+    work: Work,
+    outcome: Outcome,
+    fault: Exception | None,
+    actor: Actor,
+    action: str,
 ) -> Settled:
     """End a deed, or leave it stuck to be resumed; what the server is goes on record."""
     was = ServerState(str(work.params.get("was")))
     after = ServerState(str(work.params.get("after") or was.value))
     machine, seen = _sight(work)
     done = outcome is Outcome.DONE
+    on = machine is not None and machine.power is Power.RUNNING
+    may_obey = on and not done and work.world.clock() < work.obeys_until
     now = after if done else was
-    if machine is not None and not done:
+    if machine is not None:
         rescued = is_rescued(machine.record or "")
-        now = state_seen(was, machine.power, saved=machine.managed_save, rescued=rescued)
+        now = state_seen(now, machine.power, saved=machine.managed_save, rescued=rescued)
     state = {
         Outcome.DONE: OperationState.DONE,
         Outcome.UNWOUND: OperationState.UNWOUND,
@@ -107,8 +113,9 @@ def _settle(
         # While it is stuck, whoever undoes it must know what it was called before.
         domain=machine.name if machine is not None and ours and state.over else None,
         state=now,
-        task=None if state.over else str(work.params.get("deed")),
-        power=machine.power if machine is not None else None,
+        task=None if state.over else str(work.params.get("task") or "") or None,
+        power=machine.power if machine else Power.NOSTATE if seen else None,
+        boot=UNSEEN if may_obey or not seen else None,
         spec=to_plain(work.spec) if done else None,
         clear=("fault",) if now is not ServerState.ERROR else (),
     )

@@ -115,10 +115,15 @@ class LibvirtHypervisor:
         with self._link() as link:
             power.ensure_paused(link, uuid)
 
-    def ensure_saved(self, uuid: str) -> None:
+    def ensure_saved(self, uuid: str, check: Callable[[], None] = lambda: None) -> None:
         """Have a domain's memory saved on its host, and the domain off."""
         with self._link() as link:
-            power.ensure_saved(link, uuid)
+            power.ensure_saved(link, uuid, check, lambda: self.stop_saving(uuid))
+
+    def stop_saving(self, uuid: str) -> None:
+        """Have no memory of a domain being saved."""
+        with self._link() as link:
+            power.stop_saving(link, uuid)
 
     def forget_saved(self, uuid: str) -> None:
         """Have no saved memory of a domain that is off."""

@@ -28,6 +28,9 @@ POWER = {
     libvirt.VIR_DOMAIN_PMSUSPENDED: Power.SUSPENDED,
 }
 
+READING_BACK = 1800.0
+"""Seconds that reading a guest's saved memory may take."""
+
 _TAKEN = re.compile(r"domain '(?P<name>.*)' already exists with uuid (?P<uuid>\S+)")
 
 _UNDEFINE = (
@@ -137,8 +140,10 @@ def ensure_running(link: Link, uuid: str) -> None:
     """Start the domain unless it runs, resume it if it is paused, and see that it runs."""
     domain = existing(link, uuid)
     refusal: RemoteFailed | None = None
+    doing = f"starting machine {uuid}"
+    saved = link.attempt(doing, lambda: domain.hasManagedSaveImage(0), ABSENT)
     try:
-        link.call(f"starting machine {uuid}", domain.create)
+        link.call(doing, domain.create, limit=READING_BACK if saved else None)
     except RemoteFailed as error:
         if error.reason != REFUSED:
             raise

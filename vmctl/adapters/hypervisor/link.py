@@ -84,10 +84,18 @@ class Link:
                 raise
             return None
 
-    def call(self, doing: str, work: Callable[[], T], *, limit: float | None = None) -> T:
+    def call(
+        self,
+        doing: str,
+        work: Callable[[], T],
+        *,
+        limit: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> T:
         """Make one call that ends, one way or another, within its limit; raises HostError.
 
         What is late may go on there. The connection is left to it, and no further call follows.
+        `meanwhile` is called now and then while it goes on.
         """
         seconds = self.limits.act if limit is None else limit
         if self._left:
@@ -102,7 +110,7 @@ class Link:
                 ended.set()
 
         try:
-            return limited(mapped, seconds, discard=lambda _: None)
+            return limited(mapped, seconds, discard=lambda _: None, meanwhile=meanwhile)
         except Late:
             raise self._late(doing, seconds) from None
         except (NotFound, Conflict) as error:
