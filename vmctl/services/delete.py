@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
-from vmctl.domain.record import AttemptState, Change, Power, ServerState
+from vmctl.domain.record import UNSEEN, AttemptState, Change, Power, ServerState
 from vmctl.errors import HostError, Locked, NotFound, VmctlError
 from vmctl.sagas import DELETE
 from vmctl.sagas.exchange import EXCHANGES
@@ -219,7 +219,9 @@ def _give_up(recovery: Recovery, operation: Operation, fault: str) -> None:
             detail={"fault": fault},
         )
         state = OperationState.OWED if owed else OperationState.UNWOUND
-        store.finish(token, state, fault=fault, event=event)
+        # Should this one die next: nobody is at the server then, nor has seen what it is.
+        change = Change(boot=UNSEEN)
+        store.finish(token, state, change=change, fault=fault, event=event)
 
 
 def _forget(recovery: Recovery, server: Server, token: Token, attempt: Attempt | None) -> Deleted:
