@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.lab.plan import CHECKOUT
+from tests.lab.typed import environment, typed
 from tests.lab.vmctl import Vmctl
 
 SECTION = re.compile(r"^## Many at once\n(.*?)^## ", re.MULTILINE | re.DOTALL)
@@ -34,37 +33,14 @@ def commands() -> list[str]:
 @pytest.fixture
 def shell(stocker: Vmctl, tmp_path: Path) -> dict[str, str]:
     """The environment of someone who has vmctl installed, and the lab's key with their ssh."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    script = folder / "vmctl"
-    # OpenSSH looks for keys in the home that passwd names, which no test may touch.
-    script.write_text(
-        '#!/bin/bash\n[ "$1" = ssh ] && { server=$2; shift 2; '
-        f'set -- ssh "$server" -i \'{stocker.lab.plan.key}\' "$@"; }}\n'
-        f"exec '{sys.executable}' -m vmctl \"$@\"\n"
-    )
-    script.chmod(0o755)
-    return stocker.environ | {"PATH": f"{folder}:{stocker.environ['PATH']}"}
+    return environment(stocker, tmp_path / "bin")
 
 
 @pytest.mark.slow
 def test_twelve_servers_are_made_entered_and_deleted_as_the_readme_has_it(
     stocker: Vmctl, shell: dict[str, str]
 ) -> None:
-    said = []
-    for command in commands():
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            env=shell,
-            cwd=stocker.home,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=660,
-        )
-        print(f"$ {command}\n{done.stdout}{done.stderr}")
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        said.append(done.stdout)
+    said = [typed(command, shell, stocker.home) for command in commands()]
 
     _, _, made, spread, names, deleted, _ = said
     wanted = {f"web-{number}" for number in range(1, MANY + 1)}

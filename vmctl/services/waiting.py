@@ -126,5 +126,5 @@ def _reached(waiting: Waiting, what: str, seen: tuple[SeenAddress, ...]) -> tupl
             waiting.host, one.address, bridged=one.mac in bridged
         ):
             return True, ""
-    addresses = ", ".join(one.address for one in seen)
+    addresses = ", ".join(dict.fromkeys(one.address for one in seen))
     return False, f"it has {addresses}, and no ssh answers there"
