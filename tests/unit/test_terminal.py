@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.children import started
 from tests.support.tty import Tty, at_a_terminal
 from vmctl.domain.console import ConsoleEnd
 
@@ -186,16 +187,20 @@ def test_without_being_asked_nothing_is_typed() -> None:
 
 
 def test_a_pipe_goes_through_whole_and_its_end_is_no_end() -> None:
-    script = "(printf 'ls\\n\\035more'; sleep 0.5; printf off) | {} -c \"$0\""
-    done = subprocess.run(
-        ["sh", "-c", script.format(sys.executable), TALK],
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
+    words = [sys.executable, "-c", TALK]
+    with started(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"ls\n\x1dmore")
+        child.stdin.flush()
+        # What ends the console comes once all before it is through, however busy the machine is.
+        said = child.stdout.read(len(b"attached\nls\n\x1dmore"))
+        child.stdin.write(b"off")
+        child.stdin.close()
+        rest = child.stdout.read()
 
-    assert done.stdout == b"attached\nls\n\x1dmoreclosed\n"
-    assert done.returncode == 0
+    assert (said, rest) == (b"attached\nls\n\x1dmore", b"closed\n")
+    assert child.returncode == 0
 
 
 def test_a_screen_that_nobody_reads_ends_it() -> None:
