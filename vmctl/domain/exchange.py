@@ -19,6 +19,7 @@ class Exchange:
 
     old: Build
     new: Build
+    seen: str = ""  # the record that it was made of: see `as_seen`
     image: ImageUse | None = None  # what the new boot disk is an overlay of
     was: Mapping[str, object] = field(default_factory=dict)
     becomes: Mapping[str, object] = field(default_factory=dict)
@@ -62,6 +63,15 @@ class Exchange:
             spare=spare,
             generation=self.new.generation,
         )
+
+
+def as_seen(spec: Mapping[str, object], plan: Mapping[str, object]) -> str:
+    """Tell the record of a server apart from any other that it has before or after."""
+    import hashlib
+    import json
+
+    text = json.dumps([spec, plan], sort_keys=True, default=list)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def changed(spec: ServerSpec, fields: Mapping[str, object]) -> ServerSpec:

@@ -10,11 +10,11 @@ import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from vmctl.domain.exchange import Exchange, changed
+from vmctl.domain.exchange import Exchange, as_seen, changed
 from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import Power, ServerState
 from vmctl.domain.server_record import ServerRecord, to_xml
-from vmctl.errors import NameTaken, NotFound, RemoteFailed
+from vmctl.errors import Conflict, NameTaken, NotFound, RemoteFailed
 from vmctl.sagas import power, presence
 from vmctl.sagas.power import own_machine
 from vmctl.sagas.saga import Saga, Step
@@ -37,6 +37,21 @@ def exchange_of(work: Work) -> Exchange:
 
 
 # What is on record, and in the domain's own record
+
+
+def look(work: Work) -> None:
+    """See that the server is what the exchange was made of: from here on nobody changes it.
+
+    What another one has made meanwhile may bear the names that were chosen for what is to be made.
+    """
+    store = work.world.store
+    server = store.server(work.build.server)
+    plans = (one.plan for one in store.attempts(server.id) if one.number == work.build.number)
+    if as_seen(server.spec, next(plans, {})) != exchange_of(work).seen:
+        raise Conflict(
+            f"server {server.name} was changed by somebody else just now: nothing was done to it",
+            hint="try again",
+        )
 
 
 def announce(work: Work) -> None:
@@ -233,6 +248,7 @@ def run_if_wanted(work: Work) -> None:
         power.run(work)
 
 
+_LOOK: Step[Work] = Step(name="look", do=look)
 _QUIET: tuple[Step[Work], ...] = (
     Step(name="ask", do=ask, undo=power.run_again),
     Step(name="off", do=power.power_off),
@@ -252,15 +268,16 @@ _END: tuple[Step[Work], ...] = (
 RESCUE: Saga[Work] = Saga(
     name="server-rescue",
     version=1,
-    steps=(Step(name="announce", do=announce, undo=withdraw), *_MAKE, *_QUIET, _RUN),
+    steps=(_LOOK, Step(name="announce", do=announce, undo=withdraw), *_MAKE, *_QUIET, _RUN),
 )
 
-UNRESCUE: Saga[Work] = Saga(name="server-unrescue", version=1, steps=(*_QUIET, _RUN, *_END))
+UNRESCUE: Saga[Work] = Saga(name="server-unrescue", version=1, steps=(_LOOK, *_QUIET, _RUN, *_END))
 
 REBUILD: Saga[Work] = Saga(
     name="server-rebuild",
     version=1,
     steps=(
+        _LOOK,
         Step(name="announce", do=announce_or_claim, undo=withdraw),
         *_MAKE,
         *_QUIET,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.build import Build, Volume, base_name, volume_name
-from vmctl.domain.exchange import Exchange, changed
+from vmctl.domain.exchange import Exchange, as_seen, changed
 from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import ServerState
 from vmctl.domain.server_record import Maker, from_xml, made_by
@@ -54,7 +54,9 @@ def to_rescue(
             build, name=spec.name, volumes=volumes, spare=build.spare, generation=generation
         )
         exchange = Exchange(old=build, new=new, image=used)
-        return _with(errand, exchange, inventory, Secrets(password_hash=password_hash))
+        return _with(
+            errand, _of(exchange, server, attempt), inventory, Secrets(password_hash=password_hash)
+        )
 
     return ready
 
@@ -66,7 +68,9 @@ def to_unrescue(world: World, inventory: Inventory) -> Ready:
         build = _plan_of(world, attempt, host)
         own = tuple(one for one in build.volumes if one.role not in _RESCUE)
         new = replace(build, name=server.name, volumes=own, spare=())
-        return _with(errand, Exchange(old=build, new=new), inventory, Secrets())
+        return _with(
+            errand, _of(Exchange(old=build, new=new), server, attempt), inventory, Secrets()
+        )
 
     return ready
 
@@ -97,7 +101,7 @@ class Rebuilder:
         )
         after = server.state if server.state is ServerState.STOPPED else ServerState.ACTIVE
         errand = replace(errand, params={**errand.params, "after": after.value})
-        return _with(errand, exchange, self.inventory, self.makeover.secrets)
+        return _with(errand, _of(exchange, server, attempt), self.inventory, self.makeover.secrets)
 
     def exchange(self, spec: ServerSpec, build: Build) -> Exchange:
         """Say what is exchanged for what, and what of the server's spec changes."""
@@ -200,6 +204,11 @@ def _plan_of(world: World, attempt: Attempt, host: Host) -> Build:
         spare=told.spare,
         generation=max(told.generation, build.generation),
     )
+
+
+def _of(exchange: Exchange, server: Server, attempt: Attempt) -> Exchange:
+    """Have an exchange say what it was made of."""
+    return replace(exchange, seen=as_seen(server.spec, attempt.plan))
 
 
 def _with(errand: Errand, exchange: Exchange, inventory: Inventory, told: Secrets) -> Errand:

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from tests.support.fake_parts import FakeProber
 from tests.support.stage import SPEC, Stage, a_build, a_stage, create, on_stage
+from tests.support.stores import begin
 from tests.support.torture import RESUME, failing
 from tests.support.torture_rebuild import (
     INVENTORY,
@@ -31,9 +32,10 @@ from vmctl.adapters.schema import servers
 from vmctl.adapters.store.servers import rows
 from vmctl.domain import deed as deeds
 from vmctl.domain.catalog import Image
+from vmctl.domain.host import Host
 from vmctl.domain.operation import OperationState
 from vmctl.domain.plain import to_plain
-from vmctl.domain.record import Server, ServerState, shown_status
+from vmctl.domain.record import Attempt, Server, ServerState, shown_status
 from vmctl.domain.spec import Secrets
 from vmctl.errors import Conflict, NameTaken, NotFound, NoValidHost
 from vmctl.sagas.exchange import REBUILD, RESCUE, UNRESCUE
@@ -41,7 +43,7 @@ from vmctl.sagas.saga import Step
 from vmctl.sagas.work import Work
 from vmctl.scheduler.policy import Policy
 from vmctl.services.acting import Errand, act
-from vmctl.services.exchanging import Rebuilder
+from vmctl.services.exchanging import Rebuilder, to_rescue
 from vmctl.services.hosts import sighting
 from vmctl.services.judging import Judge
 from vmctl.services.makeover import Makeover
@@ -272,6 +274,48 @@ def seed(stage: Stage, name: str, new: str | None = None) -> str:
         if new is not None:
             held["content"] = base64.b64encode(new.encode()).decode()
         return base64.b64decode(held["content"]).decode()
+
+
+@pytest.mark.parametrize("name", ["rebuild", "rescue"])
+@pytest.mark.parametrize("first", ["rebuild", "rename"])
+def test_what_was_planned_before_another_was_quicker_touches_nothing(
+    stage: Stage, first: str, name: str
+) -> None:
+    rebuilder = Rebuilder(
+        world=stage.world,
+        inventory=INVENTORY,
+        judge=Judge(INVENTORY, Policy(), stage.fleet.now),
+        makeover=Makeover(),
+    )
+    ready = {
+        "rebuild": rebuilder.ready,
+        "rescue": to_rescue(stage.world, INVENTORY, OTHER.use, None),
+    }[name]
+
+    def late(errand: Errand, seen: Server, attempt: Attempt, host: Host) -> Errand:
+        planned = ready(errand, seen, attempt, host)
+        fields = {"name": "shop"} if first == "rename" else {"hostname": "quick"}
+        if first == "rename":
+            token = begin(stage.sql, stage.world.leases, "rename", SPEC.id)
+            stage.sql.replan(token, 1, attempt.plan, fields)
+            stage.sql.finish(token, OperationState.DONE)
+        else:
+            remake(stage, Makeover(fields=fields))
+        then.append(picture(stage))
+        return planned
+
+    then: list[dict[str, Any]] = []
+    saga, deed = (REBUILD, deeds.REBUILD) if name == "rebuild" else (RESCUE, deeds.RESCUE)
+    saga = failing(saga, "run", acts=True)
+    with pytest.raises(Conflict, match="was changed by somebody else"):
+        act(
+            stage.recovery,
+            server(stage),
+            Errand(deed=deed, saga=saga, params=PATIENT, ready=late),
+        )
+
+    assert [picture(stage)] == then
+    assert_over(stage)
 
 
 def test_a_domain_that_is_gone_is_made_again_by_a_rebuild(stage: Stage) -> None:
