@@ -149,6 +149,9 @@ def picture(stage: Stage) -> dict[str, Any]:
     for name in stage.hosts:
         with stage.fleet.state(name, always=True) as state:
             hosts[name] = without_bases(state)
+        for machine in hosts[name]["machines"].values():
+            if not machine["on"]:
+                machine.pop("live", None)  # how it was when it ran last: nobody can ask for that
     server = next((one for one in stage.sql.servers() if one.id == SPEC.id), None)
     found = {
         "hosts": hosts,

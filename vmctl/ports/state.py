@@ -149,11 +149,13 @@ class Store(Protocol):
         task: str | None = None,
         despite: bool = False,
         event: Event | None = None,
+        instead: Sequence[tuple[Token, Event]] = (),
     ) -> Token:
         """Put an operation on record, if its server is in an expected state, idle and unlocked.
 
         Raises Conflict for the state, Busy for an operation in the way, and Locked, unless it is
-        to be done despite a lock.
+        to be done despite a lock. What it takes the place of, each adopted before, is given up in
+        the same transaction, its event saying so.
         """
 
     def adopt(self, lease: Lease, owner: str) -> Token:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,11 @@ def delete_server(
         host=host.name if host else None,
         detail={"reason": reason} if reason else {},
     )
-    with recovery.world.leases.hold(operation) as lease:
-        token = store.begin(lease, new, task="deleting", event=event)
+    with ExitStack() as stack:
+        # Until the delete is on record, whoever finds them may go on with them.
+        instead = [_taken_over(recovery, one, stack) for one in died]
+        lease = stack.enter_context(recovery.world.leases.hold(operation))
+        token = store.begin(lease, new, task="deleting", event=event, instead=instead)
         if attempt is None or host is None:
             return _forget(recovery, server, token, attempt)
         work = work_of(
@@ -97,7 +101,7 @@ def delete_server(
             if mark.value == "started":
                 tell(server.name, host.name, step)
 
-        ended = run_delete(work, tell=say, adopted=died)
+        ended = run_delete(work, tell=say, adopted=bool(died))
         state = settle_delete(work, ended, recovery.actor)
         if state is OperationState.OWED:
             return Deleted(server=server, owed=host.name)
@@ -170,21 +174,20 @@ def _host_of(recovery: Recovery, server: Server, attempt: Attempt, *, force: boo
     return host
 
 
-def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> bool:
+def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> list[Operation]:
     """Undo, or else end, an operation whose owner is gone; Busy while its owner lives.
 
-    Another system in its place is not undone: all that was made for it stands in the plan, and
-    goes with the server. Says whether a call of somebody who died may still be on its way.
+    Gives those that need not be: of another system in its place all that was made stands in the
+    plan, and goes with the server.
     """
-    died = False
+    died: list[Operation] = []
     for operation in recovery.world.store.operations(unfinished=True, server=server.id):
         if operation.state is OperationState.OWED:
             continue
         if not recovery.world.leases.is_dead(operation.id):
             continue  # begin says who is at work on it
         if operation.saga in _WITH_IT:
-            _give_up(recovery, operation, "given up by a delete")
-            died = True
+            died.append(operation)
             continue
         fault = _end(recovery, operation)
         if fault is None:
@@ -204,24 +207,35 @@ def _end(recovery: Recovery, operation: Operation) -> Exception | None:
     return ended.fault if ended.state is OperationState.STUCK else None
 
 
+def _taken_over(recovery: Recovery, operation: Operation, stack: ExitStack) -> tuple[Token, Event]:
+    """Adopt an operation for as long as the stack stands, and say what becomes of it."""
+    lease = stack.enter_context(recovery.world.leases.hold(operation.id))
+    token = recovery.world.store.adopt(lease, recovery.owner)
+    return token, _given_up(recovery, operation, "given up by a delete")
+
+
 def _give_up(recovery: Recovery, operation: Operation, fault: str) -> None:
     """End an operation that is not undone: the delete takes away what it has left."""
     store = recovery.world.store
     with recovery.world.leases.hold(operation.id) as lease:
         token = store.adopt(lease, recovery.owner)
         owed = bool(owed_of(store, operation.server or ""))
-        event = Event(
-            actor=recovery.actor,
-            action="operation-unwind",
-            result="failed",
-            server=operation.server,
-            host=operation.host,
-            detail={"fault": fault},
-        )
+        event = _given_up(recovery, operation, fault)
         state = OperationState.OWED if owed else OperationState.UNWOUND
         # Should this one die next: nobody is at the server then, nor has seen what it is.
         change = Change(boot=UNSEEN)
         store.finish(token, state, change=change, fault=fault, event=event)
+
+
+def _given_up(recovery: Recovery, operation: Operation, fault: str) -> Event:
+    return Event(
+        actor=recovery.actor,
+        action="operation-unwind",
+        result="failed",
+        server=operation.server,
+        host=operation.host,
+        detail={"fault": fault},
+    )
 
 
 def _forget(recovery: Recovery, server: Server, token: Token, attempt: Attempt | None) -> Deleted:

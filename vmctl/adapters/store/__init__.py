@@ -184,10 +184,15 @@ class SqlStore(Readings):
         task: str | None = None,
         despite: bool = False,
         event: Event | None = None,
+        instead: Sequence[tuple[Token, Event]] = (),
     ) -> Token:
         """Put an operation on record, if its server is in an expected state, idle and unlocked."""
         lease.check()
         with self.writing() as tx:
+            for given_up, told in instead:
+                operations.finish(tx, given_up, OperationState.UNWOUND, _fault_in(told))
+                kept.wipe_secrets(tx, given_up.operation)
+                _tell(tx, told, given_up)
             token = operations.begin(tx, lease.operation, new, expect, task, despite=despite)
             if new.secrets:
                 kept.save_secrets(tx, lease.operation, new.secrets)
@@ -330,6 +335,12 @@ class SqlStore(Readings):
         """Write an event and return its id."""
         with self.writing() as tx:
             return events.record(tx, event)
+
+
+def _fault_in(event: Event) -> str | None:
+    """Give what an event says went wrong."""
+    fault = event.detail.get("fault")
+    return fault if isinstance(fault, str) else None
 
 
 def _tell(tx: Tx, event: Event | None, token: Token) -> None:
