@@ -84,7 +84,8 @@ def _ended(host: str, state: State, uuid: str) -> None:
 
 def _destroy(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
-    machine.update(on=False, paused=False, saving=False, ending=False)
+    machine.update(on=False, paused=False)
+    _calm(machine)
     if not machine["persistent"]:
         del state["machines"][uuid]
 
@@ -109,13 +110,21 @@ def _save(host: str, state: State, uuid: str, end: float) -> None:
 def _saved(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
     if machine.get("saving"):
-        machine.update(on=False, paused=False, saving=False, saved=True)
+        machine.update(on=False, paused=False, saved=True)
+        _calm(machine)
 
 
 def _stop_saving(host: str, state: State, uuid: str) -> None:
     machine = _existing(host, state, uuid)
     if machine.get("saving"):
-        machine.update(paused=False, saving=False)
+        machine.update(paused=False)
+        _calm(machine)
+
+
+def _calm(machine: State) -> None:
+    """Have it no longer on its way to anything."""
+    for key in ("saving", "ending"):
+        machine.pop(key, None)
 
 
 def _refuse_saving(host: str, uuid: str, machine: State) -> None:
