@@ -158,7 +158,7 @@ def test_two_databases_are_not_guessed_between_and_neither_loses_a_server(
     }
     refused = theirs("server", "delete", "db", seconds=PATIENCE)
     assert refused.code == 1
-    assert "its record is another's" in refused.err
+    assert "is another database's" in refused.err
     assert rebuilt(theirs, 14, "--host", "kvm2") == {"web@kvm2": "on record", "db@kvm2": "conflict"}
     at_length(mine, "server", "delete", "web", "db")
     at_length(theirs, "server", "delete", "web")
