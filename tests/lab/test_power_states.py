@@ -145,8 +145,12 @@ def acted(shared_lab: Lab, maker: Vmctl, capfd: pytest.CaptureFixture[str]) -> I
     assert_clean(shared_lab, HOST)
 
 
-@pytest.mark.timeout(600)
-def test_every_deed_in_every_state_is_done_or_refused_and_the_host_agrees(acted: Acted) -> None:
+@pytest.mark.timeout(900)
+def test_every_deed_in_every_state_is_done_or_refused_and_the_host_agrees(
+    acted: Acted, *, torture: bool
+) -> None:
+    if not torture:
+        pytest.skip("every state on a real guest is entered and left in `make torture`")
     done, refused = set(), 0
     for state in STATES:
         leads = [(deed, leads[state]) for deed, leads in PERMITTED.items() if state in leads]
