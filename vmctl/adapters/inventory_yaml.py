@@ -34,6 +34,10 @@ QUOTED = "quoted"
 DEEPEST = 24
 """No inventory nests deeper; without a bound the C composer overflows the stack and dies."""
 
+_TOO_DEEP = "this is nested too deeply"
+_ITS_OWN_BOUND = "nesting depth"
+"""What newer libyaml says of it, which looks ahead and may be the first to."""
+
 NULLS = {"", "~", "null", "Null", "NULL"}
 TRUE = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"}
 FALSE = {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"}
@@ -95,7 +99,7 @@ class _Loader(_FixedLoader):  # type: ignore[misc]  # libyaml's where it was bui
         self.depth += 1
         if self.depth > DEEPEST:
             mark = parent.start_mark if parent else None
-            raise yaml.MarkedYAMLError(problem="this is nested too deeply", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -134,6 +138,9 @@ def compose(name: str, content: bytes, problems: Problems) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line if mark else 0
+        if error.problem and _ITS_OWN_BOUND in error.problem:
+            problems.add_at(name, line + 1, _TOO_DEEP)
+            return None
         context = f"{error.context}: " if error.context else ""
         tab = "; indent with blanks, YAML takes no tabs" if _TAB.match(_line(text, line)) else ""
         problems.add_at(name, line + 1, f"{context}{error.problem}{tab}")
