@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.adapters.pipes import LIMIT
 from vmctl.domain.image_format import detect
+from vmctl.domain.url import told
 from vmctl.errors import HostUnreachable, RemoteFailed, UsageError
 
 if TYPE_CHECKING:
@@ -83,12 +84,12 @@ class Fetch:
                 notes.append(rest)
         # A curl that nobody reads any more fails as well, and is not to blame.
         if codes.get("upload") != "0" and not any("requested URL" in note for note in notes):
-            self.judge_upload("; ".join(notes), of=url)
+            self.judge_upload("; ".join(notes), of=told(url))
         if codes.get("curl") != "0":
             why = next((note for note in notes if note.startswith("curl:")), "") or (
                 "there is no curl" if codes.get("curl") == "127" else f"curl {codes.get('curl')}"
             )
-            raise SourceFailed(f"{url}: {why[:_TOLD]}")
+            raise SourceFailed(f"{told(url)}: {why[:_TOLD]}")
 
     def judge_upload(self, said: str, *, of: str) -> None:
         """Say why the pool did not take the bytes: it is full, or they are too many, or neither."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from vmctl.adapters.kept_images import CHUNK, Bytes, no_progress
 from vmctl.domain.image_format import HEAD, Detected, detect
+from vmctl.domain.url import told
 from vmctl.errors import UsageError, VmctlError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def peek(url: str) -> tuple[Detected, int | None]:
         size = _size(answer)
     if size is None and len(head) < HEAD:
         size = len(head)
-    return detect(head, size or 1 << 62, url), size
+    return detect(head, size or 1 << 62, told(url)), size
 
 
 def measure(url: str, progress: Progress = no_progress) -> Bytes:
@@ -63,7 +64,7 @@ def measure(url: str, progress: Progress = no_progress) -> Bytes:
         tail = (tail + more)[-512:]
         digest.update(more)
         done += len(more)
-    found = detect(head, done, url, tail=tail)
+    found = detect(head, done, told(url), tail=tail)
     return Bytes(digest=digest.hexdigest(), size=done, detected=found)
 
 
@@ -76,7 +77,9 @@ def stream(url: str, progress: Progress = no_progress) -> Iterator[bytes]:
             done += len(more)
             progress(done, size)
         if size is not None and done != size:
-            raise VmctlError(f"{url}: it ended after {done} of {size} bytes", hint="try again")
+            raise VmctlError(
+                f"{told(url)}: it ended after {done} of {size} bytes", hint="try again"
+            )
 
 
 @contextlib.contextmanager
@@ -97,17 +100,18 @@ def _opened(url: str, headers: dict[str, str]) -> Iterator[Any]:
     try:
         answer = opener.open(asked, timeout=_PATIENCE)
         if answer is None:
-            raise VmctlError(f"{url}: it leads to where neither http nor https does")
+            raise VmctlError(f"{told(url)}: it leads to where neither http nor https does")
         with answer:
             yield answer
     except urllib.error.HTTPError as error:
         error.close()
         raise VmctlError(
-            f"{url}: the server answered {error.code} {error.reason}", hint="is the URL right?"
+            f"{told(url)}: the server answered {error.code} {error.reason}",
+            hint="is the URL right?",
         ) from error
     except (OSError, http.client.HTTPException) as error:
         why = getattr(error, "reason", None) or error
-        raise VmctlError(f"{url}: it cannot be read: {why}") from error
+        raise VmctlError(f"{told(url)}: it cannot be read: {why}") from error
 
 
 def _size(answer: Any) -> int | None:

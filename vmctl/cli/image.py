@@ -13,6 +13,7 @@ from vmctl.cli.image_fields import GIB, SIZE, shown
 from vmctl.cli.meter import meter
 from vmctl.cli.output import Column, Record, Table
 from vmctl.cli.properties import for_each, pairs, without
+from vmctl.domain.url import told
 from vmctl.errors import Conflict, Locked, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def image_list(
                 image.min_disk // GIB,
                 image.min_memory,
                 dict(image.properties),
-                image.url,
+                None if image.url is None else told(image.url),
             )
             for image in context.app.catalog.images()
             if (name is None or image.name == name)

@@ -117,6 +117,7 @@ def _of_url(
 ) -> Image:
     from vmctl.adapters.image_url import check_url, measure, peek
     from vmctl.adapters.kept_images import Bytes
+    from vmctl.domain.url import told
 
     check_url(url)
     size = None
@@ -127,10 +128,10 @@ def _of_url(
         found = Bytes(digest=wanted, size=size, detected=detected)
     else:
         why = "its sha256" if wanted is None else "its size, which the server does not say"
-        context.say(f"reading {url} once, for {why}")
-        with meter(context, url) as tick:
+        context.say(f"reading {told(url)} once, for {why}")
+        with meter(context, told(url)) as tick:
             found = measure(url, tick)
-    _check(url, found, wanted, asked)
+    _check(told(url), found, wanted, asked)
     return context.app.catalog.add_image(replace(_with(image, found), url=url))
 
 

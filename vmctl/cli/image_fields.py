@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.output import Record
+from vmctl.domain.url import told
 
 if TYPE_CHECKING:
     from vmctl.cli.context import Context
@@ -38,7 +39,7 @@ def shown(context: Context, image: Image, *, readable: bool = False) -> Record:
             "virtual_size": _size(image.virtual_size, readable=readable),
             "visibility": "public",
             "vmctl:kept": context.app.kept_images.has(image.checksum),
-            "vmctl:url": image.url,
+            "vmctl:url": None if image.url is None else told(image.url),
         }
     )
 

@@ -32,6 +32,8 @@ _PATTERNS = (
     ),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(rf"-----BEGIN {_KEY}.*?(?:-----END {_KEY}|\Z)", re.DOTALL), MASK),
+    # What follows the path of an address on the web may be a signature that lets anybody in.
+    (re.compile(r"(\bhttps?://[^\s?\"']{1,500}\?)[^\s\"']+", re.IGNORECASE), rf"\1{MASK}"),
     # A password's hash, as crypt writes it.
     (re.compile(r"\$(?:1|2[abxy]?|5|6|7|y|argon2\w*)\$[^\s:'\"]+"), MASK),
 )
