@@ -91,6 +91,17 @@ def test_a_config_drive_says_the_same_as_openstack_does() -> None:
         assert found[f"openstack/latest/{name}"] == found[f"openstack/2018-08-27/{name}"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [("nocloud", "meta-data"), ("config-2", "openstack/latest/meta_data.json")],
+)
+def test_a_card_that_bears_a_tag_is_known_by_it_in_the_guest(kind: str, file: str) -> None:
+    cards = (replace(CARD, tag="storage"), replace(CARD, mac="52:54:00:00:00:09"))
+    meta = yaml.safe_load(files_in(a_seed(seed=kind, cards=cards))[file])
+
+    assert [(one["mac"], one["tags"]) for one in meta["devices"]] == [(CARD.mac, ["storage"])]
+
+
 @pytest.mark.parametrize("kind", ["nocloud", "config-2"])
 def test_the_same_server_gives_the_same_bytes_at_any_time(kind: str) -> None:
     first = a_seed(seed=kind)

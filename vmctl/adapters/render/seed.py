@@ -10,6 +10,7 @@ import io
 import json
 import sys
 import time
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,30 @@ def seed(
     write = _KINDS.get(spec.seed or "")
     if write is None:
         raise UsageError(f"there is no seed of the kind {spec.seed!r}: {', '.join(_KINDS)}")
-    label, files = write(spec, links(build, networks), user_data(spec, build, secrets))
+    found = links(build, networks)
+    label, files = write(spec, _Told(found, _tagged(build), user_data(spec, build, secrets)))
     return iso(label, files)
 
 
-def _nocloud(
-    spec: ServerSpec, found: tuple[Link, ...], user_data: bytes
-) -> tuple[str, dict[str, bytes]]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a seed of any kind tells, beside what the server is."""
+
+    links: tuple[Link, ...]
+    devices: list[dict[str, object]]
+    user_data: bytes
+
+
+def _tagged(build: Build) -> list[dict[str, object]]:
+    """Give the cards that bear a tag, in the form in which OpenStack's guests look for them."""
+    return [
+        {"type": "nic", "bus": "none", "address": "none", "mac": card.mac, "tags": [card.tag]}
+        for card in build.cards
+        if card.tag
+    ]
+
+
+def _nocloud(spec: ServerSpec, told: _Told) -> tuple[str, dict[str, bytes]]:
     meta: dict[str, object] = {
         # The server's own id and no attempt's: what is to happen once happens once.
         "instance-id": spec.id,
@@ -60,16 +78,16 @@ def _nocloud(
         meta["availability-zone"] = spec.availability_zone
     if spec.properties:
         meta["meta"] = dict(spec.properties)
+    if told.devices:
+        meta["devices"] = told.devices
     return "cidata", {
         "meta-data": as_yaml(meta),
-        "user-data": user_data,
-        "network-config": as_yaml(version_2(found)),
+        "user-data": told.user_data,
+        "network-config": as_yaml(version_2(told.links)),
     }
 
 
-def _config_drive(
-    spec: ServerSpec, found: tuple[Link, ...], user_data: bytes
-) -> tuple[str, dict[str, bytes]]:
+def _config_drive(spec: ServerSpec, told: _Told) -> tuple[str, dict[str, bytes]]:
     meta: dict[str, object] = {
         "uuid": spec.id,
         "name": spec.name,
@@ -78,7 +96,7 @@ def _config_drive(
         "availability_zone": spec.availability_zone or "",
         "project_id": spec.project,
         "meta": dict(spec.properties),
-        "devices": [],
+        "devices": told.devices,
     }
     if spec.public_key:
         name = spec.key_name or "key"
@@ -86,8 +104,8 @@ def _config_drive(
         meta["keys"] = [{"name": name, "type": "ssh", "data": spec.public_key}]
     files = {
         "meta_data.json": _as_json(meta),
-        "user_data": user_data,
-        "network_data.json": _as_json(network_data(found)),
+        "user_data": told.user_data,
+        "network_data.json": _as_json(network_data(told.links)),
         "vendor_data.json": _as_json({}),
     }
     return "config-2", {
