@@ -27,8 +27,9 @@ def wish_of(context: Context, name: str, words: Words) -> Wish:
         raise UsageError("--image and --image-property exclude each other")
     if words["security_groups"] and words["no_security_group"]:
         raise UsageError("--security-group and --no-security-group exclude each other")
-    if [words["user_data"], words["password"]].count("-") > 1:
-        raise UsageError("--user-data and --password cannot both come from stdin")
+    files = pairs(words["files"], "--file")
+    if [words["user_data"], words["password"], *files.values()].count("-") > 1:
+        raise UsageError("--user-data, --password and --file: only one can come from stdin")
     if words["no_start"] and words["wait_for"] != "active":
         raise UsageError(f"--wait-for {words['wait_for']} and --no-start exclude each other")
     at_least = words["at_least"] or 1
@@ -42,10 +43,7 @@ def wish_of(context: Context, name: str, words: Words) -> Wish:
         user_data=None
         if words["user_data"] is None
         else read_file(words["user_data"], "--user-data"),
-        files={
-            path: read_file(source, "--file")
-            for path, source in pairs(words["files"], "--file").items()
-        },
+        files={path: read_file(source, "--file") for path, source in files.items()},
         password=password_of(context, words["password"]),
         properties=pairs(words["properties"]),
         tags=words["tags"],
@@ -95,13 +93,13 @@ def _config_drive(words: Words) -> bool | None:
 
 
 def _ephemeral(words: str) -> int:
-    """Read `size=GB`, with openstack's `format=` beside it refused: nobody formats it here."""
+    """Read `size=GB`; of openstack's `format=` beside it only what the guest makes of it."""
     said = dict(part.partition("=")[::2] for part in words.split(","))
     size = said.pop("size", None)
-    if "format" in said:
+    if said.pop("format", "ext4") != "ext4":
         raise UsageError(
-            f"--ephemeral: {words!r} wants a file system, and the disk comes empty",
-            hint="leave format= out and let cloud-init's disk_setup or the guest make one",
+            f"--ephemeral: {words!r} wants another file system than ext4, which the guest makes",
+            hint="leave format= out; cloud-init's own fs_setup in --user-data makes others",
         )
     if size is None or said or not re.fullmatch("[1-9][0-9]{0,6}", size, re.ASCII):
         raise UsageError(f"--ephemeral: {words!r} is not size=GB")

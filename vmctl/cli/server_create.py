@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from vmctl.cli.command import shower
+from vmctl.cli.create_again import (
+    TIMEOUT,
+    as_one,
+    as_they_are,
+    by_key,
+    by_name,
+    key_of,
+    taken_as_made,
+    with_those_there,
+)
 from vmctl.cli.create_options import Words, create_options
-from vmctl.cli.create_result import result, shown
+from vmctl.cli.create_result import result
 from vmctl.cli.output import Record, Table
-from vmctl.errors import KeyTaken, NameTaken, NoValidHost, UsageError, VmctlError
+from vmctl.errors import KeyTaken, NoValidHost, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -25,9 +34,6 @@ if TYPE_CHECKING:
     from vmctl.scheduler.policy import Policy
     from vmctl.services.order import Order
     from vmctl.services.site import Made, Site
-    from vmctl.services.wish import Wish
-
-_TIMEOUT = 600.0
 
 
 @shower
@@ -40,21 +46,26 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
     --min end with 14, no host for them with 10, a wait that took too long with 12.
     """
     from vmctl.cli.create_words import wish_of
+    from vmctl.scheduler.unheard import unheard
     from vmctl.services.order import order_of
 
     app = context.app
     wish = wish_of(context, name, words)
-    there = _there(context, wish) if words["if_not_exists"] else ()
+    there = by_name(context, wish, words) if words["if_not_exists"] else ()
     if len(there) == wish.count:
-        return shown(context, there)
+        return as_they_are(context, there, words)
     order = order_of(wish, app.catalog, app.inventory)
-    key = _key(words["idempotency_key"], order)
-    if key is not None and (before := _before(context, key, wish.count)):
-        return shown(context, before)
-    order = _cut(context, order, there, keep=words["if_not_exists"])
+    key = key_of(words, wish, order)
+    if key is not None and (before := by_key(context, key, words)):
+        if len(before) >= wish.count:
+            return as_they_are(context, before, words)
+        there, order = before, as_one(order, before)
+    order = _cut(context, order, there, keep=words["if_not_exists"] or bool(there))
     for warning in order.warnings:
         context.say(f"warning: {warning}")
     placement, policy = _place(context, order, refresh=words["refresh"])
+    for one in unheard(order.request, policy):
+        context.say(f"warning: {one}")
     dry = words["dry_run"] or words["explain"]
     if placement.failed is not None and not dry and (owed := _owed_here(context)):
         from vmctl.cli.debts import pay
@@ -72,12 +83,13 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
         raise _no_host(site, order, placement)
     made = _make(context, site, order, placement, _traces(order, placement, policy))
     if words["if_not_exists"]:
-        made = tuple(_or_there(context, one) for one in made)
+        made = tuple(taken_as_made(context, one) for one in made)
     late = key is not None and any(isinstance(one.fault, KeyTaken) for one in made)
-    if late and key is not None and (before := _before(context, key, wish.count)):
+    if late and key is not None and (before := by_key(context, key, words)):
         # Someone else has made them while we looked for room.
-        return shown(context, before)
-    return result(context, order, made, there, adminpass=wish.password)
+        return as_they_are(context, before, words)
+    ended = result(context, order, made, there, adminpass=wish.password)
+    return with_those_there(context, ended, there, words)
 
 
 def _owed_here(context: Context) -> set[str]:
@@ -85,28 +97,6 @@ def _owed_here(context: Context) -> set[str]:
     store = context.app.store
     hosts = {debt.attempt.host for debt in store.owed()}
     return {host for host in hosts if store.host(host).answered}
-
-
-def _there(context: Context, wish: Wish) -> tuple[Server, ...]:
-    """Give the live servers that bear one of the names already, and say so."""
-    from vmctl.domain.names import numbered
-
-    live = {one.name: one for one in context.app.store.servers() if one.holds_name}
-    found = tuple(live[name] for name in numbered(wish.name, wish.count) if name in live)
-    if found:
-        context.say(f"{', '.join(one.name for one in found)}: there already")
-    return found
-
-
-def _or_there(context: Context, made: Made) -> Made:
-    """Take the server that someone else was quicker to make for the one that was asked for."""
-    if not isinstance(made.fault, NameTaken):
-        return made
-    found = context.app.store.server(made.spec.name)
-    if not found.holds_name:
-        return made  # a machine on the host bears the name, and it is not ours
-    context.say(f"{made.spec.name}: there already")
-    return replace(made, spec=replace(made.spec, id=found.id), fault=None, up=True)
 
 
 def _cut(context: Context, order: Order, there: tuple[Server, ...], *, keep: bool) -> Order:
@@ -119,45 +109,6 @@ def _cut(context: Context, order: Order, there: tuple[Server, ...], *, keep: boo
     else:
         refuse_names(standing(order, app.store.servers()))
     return within(order, app.catalog.quota(order.specs[0].project))
-
-
-def _key(word: str | None, order: Order) -> tuple[str, str] | None:
-    """Give the idempotency key with the digest of what was asked for with it."""
-    if word is None:
-        return None
-    from vmctl.services.order import digest_of
-
-    if not 0 < len(word) <= 64 or not word.isascii() or not word.isprintable():
-        raise UsageError("--idempotency-key: 1 to 64 printable ASCII characters")
-    return word, digest_of(order)
-
-
-def _before(context: Context, key: tuple[str, str], count: int) -> tuple[Server, ...]:
-    """Give what was made with this key before; what failed with it may be tried again.
-
-    Who is at it just now puts its servers on record one by one: all of them are waited for.
-    """
-    from vmctl.domain.record import ServerState
-
-    store, until = context.app.store, time.monotonic() + _ADMITTED
-    while True:
-        found = store.idempotent(key[0])
-        alive = tuple(one for one in found.servers if one.holds_name) if found else ()
-        if found is not None and alive and found.request != key[1]:
-            raise UsageError(
-                f"--idempotency-key: {key[0]} was used for another request",
-                hint="the same key means the same request; choose another one",
-            )
-        coming = any(one.state is ServerState.BUILDING for one in alive)
-        if len(alive) >= count or not coming or time.monotonic() > until:
-            break
-        time.sleep(_LOOK)
-    if alive:
-        context.say(f"{', '.join(one.name for one in alive)}: made with this key already")
-    return alive
-
-
-_ADMITTED, _LOOK = 30.0, 0.2
 
 
 def _place(context: Context, order: Order, *, refresh: bool) -> tuple[Placement, Policy]:
@@ -257,7 +208,7 @@ def _site(context: Context, policy: Policy, words: Words, key: tuple[str, str] |
         patience = Patience(
             neighbours=app.neighbours,
             what=words["wait_for"],
-            seconds=words["timeout"] or _TIMEOUT,
+            seconds=words["timeout"] or TIMEOUT,
         )
     return Site(
         world=app.world,
@@ -268,7 +219,7 @@ def _site(context: Context, policy: Policy, words: Words, key: tuple[str, str] |
         max_attempts=policy.max_attempts,
         keep=words["on_error"] == "keep",
         key=key,
-        reason=words["reason"],
+        reason=words["reason"] or context.options.reason,
         patience=patience,
     )
 

@@ -11,7 +11,10 @@ from vmctl.cli.several import CHOOSING, Job, choose, with_options
 from vmctl.errors import Interrupted, TimedOut, UsageError, VmctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vmctl.cli.context import Context
+    from vmctl.domain.record import Server
     from vmctl.services.awaiting import Goal
 
 _GUEST = ("ip", "ssh", "cloud-init")
@@ -43,18 +46,27 @@ def server_wait(
     Their hosts are asked each second. One that is in ERROR fails at once, unless that is what is
     waited for. ^C ends the wait and nothing else.
     """
+    from vmctl.services.awaiting import DELETED
+
+    goal = goal_of(what)
+    gone = goal.word == DELETED
+    chosen = choose(context, servers, verb="find", tags=tags, hosts=hosts, ignore_missing=gone)
+    failures = wait_side_by_side(context, chosen.servers, goal, timeout)
+    conclude(context, [*chosen.errors, *failures], chosen.asked, what)
+
+
+def wait_side_by_side(
+    context: Context, servers: Sequence[Server], goal: Goal, timeout: float
+) -> list[Exception]:
+    """Wait for servers with a screen of progress, and give what is in the way of some."""
     from vmctl.cli.interrupts import interruptible
     from vmctl.cli.progress import progress_of
-    from vmctl.services.awaiting import DELETED, Vigil, Watch
+    from vmctl.services.awaiting import Vigil, Watch
     from vmctl.services.believing import seen_by
     from vmctl.services.fanout import Failed, fanout
 
-    goal = _goal(what)
     app = context.app
-    gone = goal.word == DELETED
-    chosen = choose(context, servers, verb="find", tags=tags, hosts=hosts, ignore_missing=gone)
-    failures: list[Exception] = list(chosen.errors)
-    names = tuple(one.name for one in chosen.servers)
+    names = tuple(one.name for one in servers)
     with interruptible("waiting no longer") as check, progress_of(context, names) as progress:
         watch = Watch(
             world=app.world,
@@ -64,14 +76,13 @@ def server_wait(
             check=check,
             tell=progress.step,
         )
-        vigil = Vigil(watch, [one.id for one in chosen.servers], goal, timeout)
-        jobs = [Job(one.id, one) for one in chosen.servers]
+        vigil = Vigil(watch, [one.id for one in servers], goal, timeout)
+        jobs = [Job(one.id, one) for one in servers]
         ended = fanout(lambda job: vigil.wait(job.server), jobs, len(jobs))
-    failures += [one.error for one in ended.values() if isinstance(one, Failed)]
-    _conclude(context, failures, chosen.asked, what)
+    return [one.error for one in ended.values() if isinstance(one, Failed)]
 
 
-def _goal(what: str) -> Goal:
+def goal_of(what: str) -> Goal:
     """Read what is waited for."""
     from vmctl.services.awaiting import DELETED, Goal
     from vmctl.services.finding import STATUSES
@@ -91,7 +102,7 @@ def _goal(what: str) -> Goal:
     raise UsageError(f"--for: {what!r} is nothing to wait for", hint=_FOR)
 
 
-def _conclude(context: Context, failures: list[Exception], asked: int, what: str) -> None:
+def conclude(context: Context, failures: list[Exception], asked: int, what: str) -> None:
     """Raise the only failure there is, or say each and raise what is true of all."""
     if not failures:
         return

@@ -82,6 +82,16 @@ class Hardware:
             )
         return sockets, cores, threads
 
+    def nodes(self, vcpus: int, memory: int) -> int | None:
+        """Give how many NUMA nodes the guest sees, each with its part; None if none were wished."""
+        nodes = self.numa_nodes
+        if nodes is not None and (vcpus % nodes or memory % nodes):
+            raise UsageError(
+                f"{vcpus} vCPUs and {memory} MiB do not divide into {nodes} NUMA nodes",
+                hint="hw:numa_nodes must divide the flavor's vCPUs and memory",
+            )
+        return nodes
+
 
 def hardware_of(properties: Mapping[str, object], extra_specs: Mapping[str, str]) -> Hardware:
     """Read the wishes of an image and a flavor; a UsageError says all that is wrong with them."""

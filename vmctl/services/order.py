@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from vmctl.domain import names
+from vmctl.domain.guest_words import as_part
+from vmctl.domain.hardware import hardware_of
 from vmctl.domain.request import FlavorSpec, RequestSpec
 from vmctl.domain.spec import GroupUse, ImageUse, Secrets, ServerSpec
 from vmctl.errors import NotFound, UsageError, VmctlError
@@ -63,6 +65,7 @@ def order_of(wish: Wish, known: Catalog, inventory: Inventory) -> Order:
         if misfit := image.misfit(flavor):
             problems.add(misfit)
         size = _size(wish, flavor, image, problems)
+        problems.catch(lambda: _judge_machine(image, size))
     problems.end()
     if flavor is None or image is None or use is None or size is None:
         raise AssertionError("what is missing was a problem")
@@ -185,6 +188,8 @@ def check_words(wish: Wish, problems: Problems) -> None:
         problems.add("--password: it is empty or has a line break")
     if wish.user_data is not None and len(wish.user_data) > _USER_DATA_LIMIT:
         problems.add(f"--user-data: {len(wish.user_data)} bytes, at most {_USER_DATA_LIMIT}")
+    elif wish.user_data is not None:
+        problems.catch(lambda: as_part(wish.user_data or b""))
     most, largest, longest = _NEW_FILES
     if len(wish.files) > most:
         problems.add(f"--file: {len(wish.files)} files, and {most} are allowed")
@@ -278,6 +283,18 @@ def _size(wish: Wish, flavor: Flavor, image: Image, problems: Problems) -> Flavo
     )
 
 
+def _judge_machine(image: Image, size: FlavorSpec) -> None:
+    """Refuse what no host could make of the wishes of an image and a flavor."""
+    wished = hardware_of(image.properties, size.extra_specs)
+    wished.topology(size.vcpus)
+    wished.nodes(size.vcpus, size.memory)
+    if wished.cpu_policy == "dedicated":
+        raise UsageError(
+            "CPUs of a server's own (hw:cpu_policy=dedicated) are not given out yet",
+            hint="a flavor or image with hw:cpu_policy=shared, or without it",
+        )
+
+
 def _zone(wish: Wish, inventory: Inventory, problems: Problems) -> tuple[str | None, str | None]:
     if wish.zone is None:
         return None, None
@@ -339,22 +356,3 @@ def secrets_of(wish: Wish) -> Secrets:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def digest_of(order: Order) -> str:
-    """Say in one word what was asked for: the same words, the same digest."""
-    import hashlib
-    import json
-
-    from vmctl.domain.plain import to_plain
-
-    minted = {"id", "reservation", "index"}
-    specs = [
-        {key: value for key, value in to_plain(spec).items() if key not in minted}
-        for spec in order.specs
-    ]
-    secret = to_plain(order.secrets)
-    # The salt and what is drawn anew each time are no part of what was asked.
-    asked = {"specs": specs, "user_data": secret["user_data"], "files": secret["files"]}
-    text = json.dumps(asked, sort_keys=True).encode()
-    return hashlib.sha256(text).hexdigest()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.support.servers import BUILD, SPEC, with_image
 from vmctl.adapters.render import TemplateRenderer
-from vmctl.adapters.render.user_data import MOST, user_data
+from vmctl.adapters.render.user_data import user_data
 from vmctl.domain.build import Volume
+from vmctl.domain.guest_words import MOST
 from vmctl.domain.network import Network, Source
 from vmctl.domain.spec import Secrets
 from vmctl.errors import UsageError, VmctlError

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from vmctl.adapters.store import open_store
 from vmctl.adapters.store.catalog import Catalog
 from vmctl.domain.catalog import Flavor, Image, Keypair
 from vmctl.errors import NotFound, VmctlError
-from vmctl.services.order import Order, digest_of, order_of
+from vmctl.services.order import Order, order_of
+from vmctl.services.request_digest import digest_of
 from vmctl.services.wish import Wish
 
 INVENTORY = an_inventory("""
@@ -199,9 +202,60 @@ def test_names_that_are_not_there_are_not_found(catalog: Catalog) -> None:
         an_order(catalog, flavor="nope", image="nope")
 
 
-def test_the_same_request_has_the_same_digest(catalog: Catalog) -> None:
-    one, same = (digest_of(an_order(catalog, **{**SECRET, "user_data": b"x"})) for _ in range(2))
-    other = digest_of(an_order(catalog, **{**SECRET, "user_data": b"y"}))
+def a_digest(catalog: Catalog, key: str = "k", **said: Any) -> str:
+    wish = a_wish(**said)
+    return digest_of(wish, order_of(wish, catalog, INVENTORY), key)
 
-    assert one == same
-    assert one != other
+
+def test_the_same_request_has_the_same_digest_whoever_asks(catalog: Catalog) -> None:
+    one = a_digest(catalog, **SECRET, by="alice")
+
+    assert a_digest(catalog, **SECRET, by="bob") == one
+    # The catalog may be edited between two runs.
+    catalog.change_flavor("small", lambda flavor: replace(flavor, properties={"a": "b"}))
+    assert a_digest(catalog, **SECRET, by="bob") == one
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"user_data": b"#!/bin/bash\n"},
+        {"password": "hunter3"},
+        {"count": 2},
+        {"flavor": "no-disk"},
+        {"image": "drive"},
+        {"files": {"/a": b"b"}},
+        {"hints": {"same_host": ["x"]}},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_request_has_another_digest(catalog: Catalog, other: dict[str, Any]) -> None:
+    assert a_digest(catalog, **{**SECRET, **other}) != a_digest(catalog, **SECRET)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"flavor": "realtime"}, "hw:cpu_realtime is not supported"),
+        ({"flavor": "odd"}, "1 vCPUs are not 2 sockets"),
+        ({"flavor": "nodes"}, "do not divide into 3 NUMA nodes"),
+        ({"flavor": "own"}, "are not given out yet"),
+        ({"user_data": b"\x1f\x8b broken"}, "begins as gzip does, and is none"),
+    ],
+    ids=lambda one: str(one)[:24],
+)
+def test_what_no_host_could_make_is_refused_before_one_is_asked(
+    catalog: Catalog, said: dict[str, Any], why: str
+) -> None:
+    for name, key, value in (
+        ("realtime", "hw:cpu_realtime", "yes"),
+        ("odd", "hw:cpu_sockets", "2"),
+        ("nodes", "hw:numa_nodes", "3"),
+        ("own", "hw:cpu_policy", "dedicated"),
+    ):
+        catalog.add_flavor(Flavor(id=name, name=name, memory=128, disk=64, properties={key: value}))
+
+    with pytest.raises(VmctlError, match=re.escape(why)) as caught:
+        an_order(catalog, **said, name="-x")
+
+    assert "'-x' is no server name" in caught.value.message

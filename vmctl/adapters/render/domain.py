@@ -79,10 +79,9 @@ def fit(spec: ServerSpec, build: Build, offers: Offers, place: PoolPlace) -> Fit
     topology = wished.topology(build.vcpus)
     problems = list(_missing(wished, build, offers))
     firmware, secure_boot = _firmware(wished, offers)
-    cells: tuple[Cell, ...] = ()
+    cells = _cells(wished, build)
     page_size = None
     try:
-        cells = _cells(wished, build)
         page_size = _page_size(wished, build, offers)
     except ValueError as error:
         problems.append(str(error))
@@ -177,13 +176,9 @@ def _cpu_mode(offers: Offers) -> str | None:
 
 
 def _cells(wished: Hardware, build: Build) -> tuple[Cell, ...]:
-    nodes = wished.numa_nodes
+    nodes = wished.nodes(build.vcpus, build.memory)
     if nodes is None:
         return ()
-    if build.vcpus % nodes or build.memory % nodes:
-        raise ValueError(
-            f"{build.vcpus} vCPUs and {build.memory} MiB do not divide into {nodes} NUMA nodes"
-        )
     vcpus, memory = build.vcpus // nodes, build.memory // nodes
     return tuple(
         Cell(first=node * vcpus, last=(node + 1) * vcpus - 1, memory=memory)

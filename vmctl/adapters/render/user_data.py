@@ -10,12 +10,12 @@ import base64
 import binascii
 import hashlib
 import re
-import zlib
 from typing import TYPE_CHECKING
 
 import yaml
 
 from vmctl.adapters.render.domain import disk_serial
+from vmctl.domain.guest_words import as_part, part
 from vmctl.domain.hardware import hardware_of
 from vmctl.errors import UsageError
 
@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 NOTHING = b"#cloud-config\n{}\n"
 """What is said where nothing is to be said: the seed must have the file."""
 
-MOST = 16 * 2**20
-"""Bytes of user data; what is packed smaller must not unpack to more."""
-
-_KINDS = (
-    (b"#cloud-config-archive", "text/cloud-config-archive"),
-    (b"#cloud-config-jsonp", "text/cloud-config-jsonp"),
-    (b"#cloud-config", "text/cloud-config"),
-    (b"#cloud-boothook", "text/cloud-boothook"),
-    (b"#include-once", "text/x-include-once-url"),
-    (b"#include", "text/x-include-url"),
-    (b"#part-handler", "text/part-handler"),
-    (b"## template: jinja", "text/jinja2"),
-    (b"#!", "text/x-shellscript"),
-)
 _BOTH = 2
 """The parts of a message that has the operator's words and ours."""
 
@@ -69,7 +55,7 @@ def user_data(spec: ServerSpec, build: Build, secrets: Secrets) -> bytes:
     if not theirs.strip():
         return b"#cloud-config\n" + as_yaml(ours)
     config = b"#cloud-config\n" + as_yaml({**ours, "merge_how": _MERGE_HOW})
-    return _multipart([_as_part(_unpacked(theirs)), _part("text/cloud-config", config)])
+    return _multipart([as_part(theirs), part("text/cloud-config", config)])
 
 
 def theirs_in(told: bytes) -> bytes:
@@ -88,15 +74,15 @@ def theirs_in(told: bytes) -> bytes:
     return _content(parts[0])
 
 
-def _content(part: bytes) -> bytes:
+def _content(told: bytes) -> bytes:
     """Give what was made a part of a message; a message that was one already stays so."""
-    head, _, body = part.partition(b"\n\n")
+    head, _, body = told.partition(b"\n\n")
     kind = head.partition(b"\n")[0].removeprefix(b"Content-Type: ").decode("ascii", "replace")
     try:
         content = base64.b64decode(body)
     except binascii.Error:
-        return part
-    return content if _part(kind, content) == part else part
+        return told
+    return content if part(kind, content) == told else told
 
 
 def as_yaml(value: object) -> bytes:
@@ -158,53 +144,6 @@ def _decoded(text: str, what: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise UsageError(f"{what} is not on record as base64: {error}") from error
-
-
-def _unpacked(data: bytes) -> bytes:
-    """Unpack gzip, for only a part that stands by itself is taken for what it holds."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    whole = b""
-    while data:
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            whole += unpacker.decompress(data, MOST + 1 - len(whole))
-        except zlib.error as error:
-            raise UsageError(f"the user data begins as gzip does, and is none: {error}") from error
-        if len(whole) > MOST:
-            raise UsageError(f"the user data is gzip and holds more than {MOST} bytes")
-        if not unpacker.eof:
-            raise UsageError("the user data is gzip and ends too early")
-        data = unpacker.unused_data
-    return whole
-
-
-def _as_part(data: bytes) -> bytes:
-    """Give user data as one part of a message; a message is a part as it stands."""
-    if _is_message(data):
-        try:
-            data.decode()
-        except UnicodeDecodeError as error:
-            raise UsageError("the user data is a MIME message, and no UTF-8") from error
-        return data
-    start = data.lstrip()[:40].lower()
-    kind = next((kind for begin, kind in _KINDS if start.startswith(begin)), "text/plain")
-    return _part(kind, data)
-
-
-def _is_message(data: bytes) -> bool:
-    """Whether it begins with the headers of a MIME message."""
-    from email.parser import BytesHeaderParser
-
-    if b"mime-version:" not in data[:4096].lower():
-        return False
-    head = BytesHeaderParser().parsebytes(data)
-    return head["MIME-Version"] is not None and head["Content-Type"] is not None
-
-
-def _part(kind: str, data: bytes) -> bytes:
-    head = f"Content-Type: {kind}\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n"
-    return head.encode() + base64.encodebytes(data)
 
 
 def _multipart(parts: list[bytes]) -> bytes:
