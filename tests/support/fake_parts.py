@@ -34,8 +34,10 @@ class FakeBases:
         *,
         peers: tuple[Host, ...] = (),
         tell: Callable[[str], None] = lambda _: None,
+        check: Callable[[], None] = lambda: None,
     ) -> str:
         del peers, tell
+        check()
         name = base_name(image)
         there = self.fleet.on(host).volumes(pool)
         if name + READY_SUFFIX not in there:

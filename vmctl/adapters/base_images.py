@@ -20,6 +20,7 @@ from vmctl.adapters.libvirt_errors import libvirt_errors
 from vmctl.adapters.pipes import pump
 from vmctl.domain.build import READY_SUFFIX, base_name
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
+from vmctl.domain.url import told
 from vmctl.errors import HostError, NotFound, RemoteFailed, RemoteTimedOut, VmctlError
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class HostBaseImages:
         *,
         peers: tuple[Host, ...] = (),
         tell: Callable[[str], None] = tell_nobody,
+        check: Callable[[], None] = lambda: None,
     ) -> str:
         """Have the base image in the pool, and give its path."""
         name = base_name(image)
@@ -93,7 +95,8 @@ class HostBaseImages:
             alone = self._alone.setdefault(key, threading.Lock())
         # One of this process's threads is enough; the others find what it has brought.
         with alone:
-            return self._have(host, pool, image, peers, tell)
+            check()
+            return self._have(host, pool, image, peers, tell=tell, check=check)
 
     def download(
         self, digest: str, hosts: tuple[Host, ...], sink: int, progress: Callable[[int], None]
@@ -122,18 +125,21 @@ class HostBaseImages:
         pool: str,
         image: ImageUse,
         peers: tuple[Host, ...],
+        *,
         tell: Callable[[str], None],
+        check: Callable[[], None],
     ) -> str:
         name = base_name(image)
         waits = False
         while True:
+            check()
             found = self._published(host, pool, name)
             if found is not None:
                 return found
             fetch = Fetch(host, pool, name, image)
             try:
                 found = fetch.begin(self._shells.shell(host))
-                return found or self._fill(fetch, peers, tell)
+                return found or self._fill(fetch, peers, tell, check)
             except Taken:
                 if not waits:
                     tell(f"{host.name}: waiting for {image.name}, which someone else fetches")
@@ -142,13 +148,20 @@ class HostBaseImages:
                 fetch.close()
             again = time.monotonic() + _TRY
             while found is None and time.monotonic() < again:
+                check()
                 time.sleep(_LOOK)
                 found = self._published(host, pool, name)
 
-    def _fill(self, fetch: Fetch, peers: tuple[Host, ...], tell: Callable[[str], None]) -> str:
+    def _fill(
+        self,
+        fetch: Fetch,
+        peers: tuple[Host, ...],
+        tell: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> str:
         failed: list[SourceFailed] = []
         try:
-            for bring, source in self._sources(fetch, peers, tell):
+            for bring, source in self._sources(fetch, peers, tell, check):
                 tell(f"{fetch.host.name}: {fetch.image.name} comes from {source}")
                 try:
                     bring()
@@ -166,7 +179,11 @@ class HostBaseImages:
         raise _no_source(fetch, failed)
 
     def _sources(
-        self, fetch: Fetch, peers: tuple[Host, ...], tell: Callable[[str], None]
+        self,
+        fetch: Fetch,
+        peers: tuple[Host, ...],
+        tell: Callable[[str], None],
+        check: Callable[[], None],
     ) -> Iterator[tuple[Callable[[], None], str]]:
         """Offer each way to the bytes: once over our own line, twice, or not at all.
 
@@ -191,9 +208,10 @@ class HostBaseImages:
             url = image.url
             with self._turns.attempt(image.digest) as mine:
                 if mine:
-                    yield lambda u=url: fetch.by_url(u, tick), url  # type: ignore[misc]  # likewise
+                    yield lambda u=url: fetch.by_url(u, tick), told(url)  # type: ignore[misc]  # likewise
                     return
             # Others fetch it just now, and the first that has it is a source for us.
+            check()
             fetch.beat()
             time.sleep(_LOOK if others else _TRY)
 
@@ -289,7 +307,7 @@ def _no_source(fetch: Fetch, failed: list[SourceFailed]) -> RemoteFailed:
             " host that was asked has them, and it has no URL",
             hint=f"create the image anew with --file, or run vmctl image cache push {image.name}"
             " where its bytes are kept",
-            reason="image",
+            reason="no-bytes",
         )
     wrong = any(isinstance(one, WrongBytes) for one in failed)
     return RemoteFailed(

@@ -195,10 +195,12 @@ class BaseImages(Protocol):
         *,
         peers: tuple[Host, ...] = (),
         tell: Callable[[str], None] = ...,
+        check: Callable[[], None] = ...,
     ) -> str:
         """Have a verified base image in a host's pool and give its path; others are waited for.
 
-        It comes from the operator's own bytes, from a peer that has it, or by URL.
+        It comes from the operator's own bytes, from a peer that has it, or by URL. `check` is
+        asked while it waits, and raises what ends that.
         """
 
     def ready(self, host: Host, pool: str) -> tuple[str, ...]:

@@ -25,7 +25,12 @@ def define(work: Work) -> None:
 def ensure_image(work: Work) -> None:
     """Have the base image in the pool, whole and verified."""
     work.world.bases.ensure(
-        work.host, work.build.pool, work.spec.image, peers=work.peers, tell=work.tell
+        work.host,
+        work.build.pool,
+        work.spec.image,
+        peers=work.peers,
+        tell=work.tell,
+        check=work.check,
     )
 
 

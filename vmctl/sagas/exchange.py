@@ -107,7 +107,9 @@ def ensure_image(work: Work) -> None:
     image = exchange_of(work).image
     if image is not None:
         pool = work.build.pool
-        work.world.bases.ensure(work.host, pool, image, peers=work.peers, tell=work.tell)
+        work.world.bases.ensure(
+            work.host, pool, image, peers=work.peers, tell=work.tell, check=work.check
+        )
 
 
 def ensure_disks(work: Work) -> None:

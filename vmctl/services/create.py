@@ -23,6 +23,7 @@ from vmctl.errors import (
     NoValidHost,
     OwnershipLost,
     StateError,
+    UsageError,
     VmctlError,
 )
 from vmctl.sagas.create import CREATE
@@ -176,7 +177,9 @@ class _Maker:
                 card.fixed and known[card.network].source.kind == "bridge"
                 for card in self._spec.cards
             )
-        return not isinstance(fault, ArbiterDown)
+        if isinstance(fault, HostError) and fault.reason == "no-bytes":
+            return False
+        return not isinstance(fault, ArbiterDown | UsageError)
 
     def _wait(self, patience: Patience, host: Host, build: Build) -> VmctlError | None:
         """Wait for what was asked, and keep what was seen of it on record."""
@@ -218,6 +221,7 @@ class _Maker:
             networks=site.inventory.networks,
             groups=self._order.groups,
             peers=tuple(one for one in site.inventory.hosts.values() if one.name != host.name),
+            check=site.check,
             tell=lambda words: self._go_on(host.name, words.removeprefix(f"{host.name}: ")),
         )
 
