@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from vmctl.domain.record import Power
 
+FILE_POOLS = ("dir", "fs", "netfs")
+"""The types of pools whose volumes are files: they can be sparse, and qcow2."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:

@@ -9,6 +9,7 @@ from vmctl.scheduler import capability_filters as capability
 from vmctl.scheduler import capacity_filters as capacity
 from vmctl.scheduler import group_filters as group
 from vmctl.scheduler import host_filters as host
+from vmctl.scheduler import machine_filter as machine
 from vmctl.scheduler import query_filter as query
 from vmctl.scheduler.scene import Filter
 
@@ -32,6 +33,7 @@ FILTERS: Mapping[str, Filter] = {
         aggregate.extra_specs_in_aggregates, once=True, applies=aggregate.has_extra_specs
     ),
     "ImageProperties": Filter(capability.suits_image, once=True, applies=capability.image_judged),
+    "Machine": Filter(machine.makes_machine, once=True, applies=machine.machine_asked),
     "ServerGroupAffinity": Filter(
         group.with_group, applies=group.to_keep_together, follows_group=True
     ),

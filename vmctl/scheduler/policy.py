@@ -17,6 +17,7 @@ DEFAULT_FILTERS = (
     "Disk",
     "ComputeCapabilities",
     "ImageProperties",
+    "Machine",
     "Network",
     "Pool",
     "Name",

@@ -194,6 +194,7 @@ def _capabilities(sample: HostSample | None) -> dict[str, object]:
         "uefi": sample.uefi,
         "secure_boot": sample.secure_boot,
         "tpm": sample.tpm,
+        "hugepages_free": sample.hugepages_free,
     }
     return {name: value for name, value in said.items() if value is not None}
 

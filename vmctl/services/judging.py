@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _ANY_AGE = 1e9
-OF_IMAGE = ("ImageProperties", "AggregateImagePropertiesIsolation", "IsolatedHosts")
+OF_IMAGE = ("ImageProperties", "Machine", "AggregateImagePropertiesIsolation", "IsolatedHosts")
 """The filters that judge an image: all else is as it was where a server is rebuilt."""
 
 

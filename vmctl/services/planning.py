@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.addresses import allotable
 from vmctl.domain.build import Build, Card, Volume, base_name, filter_name, volume_name
+from vmctl.domain.machine import FILE_POOLS
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Nic, Wanted, address_scope
 from vmctl.errors import AddressTaken, HostError, RemoteFailed
@@ -49,6 +50,15 @@ def plan_build(
             " cannot be made yet",
             hint="give the host another default pool, or name one with --pool",
             reason="pool",
+        )
+    found = sample.pool(pool.name) if sample else None
+    if found is not None and found.type is not None and found.type not in FILE_POOLS:
+        raise RemoteFailed(
+            host.name,
+            f"{host.name}: the pool {pool.name} is of the type {found.type}, which holds no qcow2"
+            " disks, and servers cannot be made there yet",
+            hint=f"name another with --pool; those of type {', '.join(FILE_POOLS)} do",
+            reason="pool-format",
         )
     picked: dict[str, set[str]] = {}
     cards = []

@@ -312,3 +312,36 @@ def test_a_query_that_cannot_be_read_says_so() -> None:
 
 def test_without_a_query_every_host_passes() -> None:
     assert judged("Json", CAPABLE) is None
+
+
+BARE = {"uefi": False, "secure_boot": False, "tpm": False, "hugepages_free": 512}
+ABLE = {"uefi": True, "secure_boot": True, "tpm": True, "hugepages_free": 4096}
+
+
+@pytest.mark.parametrize(
+    ("properties", "specs", "why"),
+    [
+        ({"hw_firmware_type": "uefi"}, {}, "offers no UEFI firmware"),
+        ({"os_secure_boot": "required"}, {}, "offers no UEFI firmware"),
+        ({}, {"hw:tpm_version": "2.0"}, "offers no emulated TPM: swtpm is not installed there"),
+        (
+            {},
+            {"hw:mem_page_size": "large"},
+            "needs 2048 MiB of hugepages, 512 MiB of them free",
+        ),
+    ],
+    ids=["uefi", "secure boot", "tpm", "hugepages"],
+)
+def test_a_host_that_cannot_make_the_machine_is_passed_over(
+    properties: dict[str, str], specs: dict[str, str], why: str
+) -> None:
+    image = an_image(**properties)
+
+    assert judged("Machine", a_host(capabilities=BARE), specs, image=image) == why
+    assert judged("Machine", a_host(capabilities=ABLE), specs, image=image) is None
+    untold = judged("Machine", a_host(), specs, image=image)
+    assert untold is None, "what it does not say is left to libvirt"
+
+
+def test_a_machine_like_any_other_is_made_anywhere() -> None:
+    assert judged("Machine", a_host(capabilities=BARE), image=an_image()) is None

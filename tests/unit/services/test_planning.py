@@ -9,7 +9,7 @@ import pytest
 from tests.support.inventories import an_inventory
 from vmctl.domain.build import Build
 from vmctl.domain.request import FlavorSpec
-from vmctl.domain.sample import FoundBridge, FoundNetwork, HostSample
+from vmctl.domain.sample import FoundBridge, FoundNetwork, FoundPool, HostSample
 from vmctl.domain.spec import CardWish, GroupUse, ImageUse, ServerSpec
 from vmctl.errors import AddressTaken, HostError
 from vmctl.services.planning import look_at_filters, plan_build, wanted_of
@@ -192,3 +192,12 @@ def test_the_claim_names_the_pool_only_where_it_is_not_the_usual_one() -> None:
     assert wanted.plan["server"] == "5c3f"
     assert wanted.nics[0].addresses == build.cards[0].addresses
     assert wanted_of(replace(build, pool="fast"), KVM1).pool == "fast"
+
+
+def test_a_pool_that_holds_no_qcow2_is_refused_before_anything_is_there() -> None:
+    sample = replace(FILTERED, pools=(FoundPool(name="default", type="logical"),))
+
+    with pytest.raises(HostError, match="the pool default is of the type logical") as caught:
+        a_build(CardWish(network="nat"), sample=sample)
+
+    assert "--pool" in str(caught.value.hint)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.adapters.hypervisor import elements, streams
 from vmctl.adapters.hypervisor.link import ABSENT, REFUSED
-from vmctl.domain.machine import FoundVolume, PoolPlace
+from vmctl.domain.machine import FILE_POOLS, FoundVolume, PoolPlace
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.errors import RemoteFailed
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.hypervisor.link import Link
     from vmctl.domain.build import Volume
-
-FILE_POOLS = ("dir", "fs", "netfs")
-"""The types of pools whose volumes are files: they can be sparse, and qcow2."""
 
 _COMPARED = 64 * 1024 * 1024
 """Bytes up to which what is there is read and compared rather than written once more."""
