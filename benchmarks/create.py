@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -60,6 +61,20 @@ class Bench:
         self.vmctl("server", "create", "--flavor", FLAVOR, "--image", "mini", *words, name)
         return time.monotonic() - began
 
+    def phases(self, began: float, ended: float) -> dict[str, float]:
+        """Say how long each part of the last create took, by its journal."""
+        with sqlite3.connect(self.env["VMCTL_DB"]) as db:
+            rows = db.execute(
+                "SELECT step, mark, at FROM journal WHERE operation = (SELECT id FROM operations"
+                " WHERE saga = 'server-create' ORDER BY started DESC LIMIT 1) ORDER BY seq"
+            ).fetchall()
+        times = {(step.partition("/")[2], mark): at for step, mark, at in rows}
+        steps = list(dict.fromkeys(step for step, _ in times))
+        first, last = times[steps[0], "started"], times[steps[-1], "done"]
+        spent = {"to the first step": first - began}
+        spent |= {step: times[step, "done"] - times[step, "started"] for step in steps}
+        return {**spent, "after the last": ended - last}
+
     def clear(self) -> None:
         """Have nothing left of either, so that each round begins alike."""
         for host in HOSTS:
@@ -106,18 +121,27 @@ def run() -> list[Figure]:
 def one(bench: Bench) -> list[Figure]:
     """One server each, in turns on one host."""
     ratios, ours, theirs = [], [], []
+    phases: dict[str, list[float]] = {}
     for turn in range(ROUNDS + 1):
         straight = bench.script("kvm1", f"straight-{turn}", 200 + turn)
         bench.clear()
+        began = time.time()
         created = bench.create("one", "--host", "kvm1")
+        spent = bench.phases(began, time.time())
         bench.vmctl("server", "delete", "one")
         if turn:  # the first round warms what both have caches for
+            for phase, seconds in spent.items():
+                phases.setdefault(phase, []).append(seconds)
             theirs.append(straight)
             ours.append(created)
             ratios.append(created / straight)
     return [
         Figure(name="one server by the script", value=statistics.median(theirs), unit="s"),
         Figure(name="server create, to ACTIVE", value=statistics.median(ours), unit="s"),
+        *(
+            Figure(name=f"  of which {phase}", value=statistics.median(spent), unit="s")
+            for phase, spent in phases.items()
+        ),
         Figure(
             name="server create against the script",
             value=statistics.median(ratios),
