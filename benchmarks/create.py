@@ -43,7 +43,7 @@ class Bench:
             "VMCTL_DB": f"{folder}/state.db",
         }
         stock.fill(lab.plan, self.env)
-        self.vmctl("flavor", "create", "--ram", "128", "--disk", "1", FLAVOR)
+        self.vmctl("flavor", "create", "--ram", "128", "--disk", "0", FLAVOR)
         self.vmctl("image", "cache", "push", "mini", *(w for h in HOSTS for w in ("--host", h)))
         shown = json.loads(self.vmctl("image", "show", "mini", "-f", "json"))
         self.image = [shown["checksum"], shown["disk_format"], str(shown["virtual_size"])]

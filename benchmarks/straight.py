@@ -34,6 +34,7 @@ def main(host_name: str, name: str, *of_image: str, last: str) -> None:
     """Make one server with an address that ends so on the host's NAT network."""
     digest, form, virtual_size = of_image
     app = build(load(os.environ))
+    disk = int(virtual_size) // MIB
     host, network = app.inventory.host(host_name), app.inventory.network("default")
     server = str(uuid.uuid4())
     image = ImageUse(
@@ -43,7 +44,7 @@ def main(host_name: str, name: str, *of_image: str, last: str) -> None:
         id=server,
         name=name,
         hostname=name,
-        flavor=FlavorSpec(name="m1.nano", memory=128, disk=1024),
+        flavor=FlavorSpec(name="m1.nano", memory=128, disk=disk),
         image=image,
         cards=(CardWish(network="default"),),
     )
@@ -60,7 +61,7 @@ def main(host_name: str, name: str, *of_image: str, last: str) -> None:
     root = Volume(
         name=f"{server}-root",
         role="root",
-        size=1024 * MIB,
+        size=disk * MIB,
         format="qcow2",
         backing=base_name(image),
         backing_format=form,
@@ -78,7 +79,7 @@ def main(host_name: str, name: str, *of_image: str, last: str) -> None:
         base=base_name(image),
         vcpus=1,
         memory=128,
-        disk=1024,
+        disk=disk,
         volumes=(root, seed, log),
         cards=(card,),
     )
