@@ -284,7 +284,7 @@ def test_what_has_no_screen_is_told_of(vmctl: Product, stage: Stage) -> None:
     assert [one.code for one in (none, off, gone)] == [1, 1, 1]
     assert none.err.splitlines()[0] == f"server {NAME} has no screen"
     assert off.err.splitlines()[0] == f"server {NAME} does not run: its screen is dark"
-    assert gone.err.splitlines()[0] == f"server {NAME} is not on kvm1: its domain is gone"
+    assert f"server {NAME} is not on kvm1: its domain is gone" in gone.err
 
 
 @pytest.mark.parametrize(

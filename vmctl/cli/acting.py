@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmctl.cli.several import CHOOSING, choose, side_by_side, with_options
+from vmctl.cli.several import (
+    CHOOSING,
+    choose,
+    look_at_each,
+    looking_together,
+    side_by_side,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,24 +85,25 @@ def on_each(
     from vmctl.services.site import Slots
 
     chosen = meant(context, said, deed.name)
-    recovery = context.app.recovery(context.say)
     ended: dict[str, Server] = {}
     if said["dry_run"]:
-
-        def look(server: Server) -> None:
-            ended[server.id] = look_only(recovery, server, errand_for(server))
-
-        try:
-            side_by_side(context, chosen, look, verb=deed.name, done=deed.verb)
-        finally:
-            found = [ended[one.id] for one in chosen.servers if one.id in ended]
-            tell("".join(f"{one.name} ({one.id}) on {one.host}\n" for one in found))
-        return found
+        return look_at_each(
+            context,
+            chosen,
+            lambda recovery, server: look_only(recovery, server, errand_for(server)),
+            verb=deed.name,
+            done=deed.verb,
+            tell=tell,
+        )
     slots = Slots(PER_HOST)
     reason = said["reason"]
     names = tuple(one.name for one in chosen.servers)
     told = progress_of(context, names) if steps else Silence(context.say)
-    with interruptible(answer) as check, told as progress:
+    with (
+        looking_together(context, chosen, context.say) as recovery,
+        interruptible(answer) as check,
+        told as progress,
+    ):
 
         def do(server: Server) -> None:
             with slots.at(server.host or ""):

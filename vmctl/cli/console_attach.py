@@ -10,7 +10,7 @@ import click
 
 from vmctl.cli.command import action
 from vmctl.cli.console import PipeClosed
-from vmctl.cli.server_words import host_of, the_server
+from vmctl.cli.server_words import refuse_doubled, the_server, where_it_is
 from vmctl.errors import Conflict, HostUnreachable, NotFound, RemoteFailed, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def console_attach(
 
     key = key_of(escape)
     found = the_server(context, server)
-    hypervisor = context.app.hypervisors.on(host_of(context, found))
+    refuse_doubled(context, found)
+    found, host = where_it_is(context, found)
+    hypervisor = context.app.hypervisors.on(host)
     # Who is not at a terminal gets what the guest says, and nothing besides.
     tty = os.isatty(0)
     with ended_by_signals(), closing(_attached(hypervisor, found, force=force)) as console:

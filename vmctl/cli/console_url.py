@@ -12,7 +12,7 @@ import click
 
 from vmctl.cli.command import holder
 from vmctl.cli.output import Record, render
-from vmctl.cli.server_words import host_of, stamp, the_server
+from vmctl.cli.server_words import refuse_doubled, stamp, the_server, where_it_is
 from vmctl.errors import Conflict, HostError, NotFound, RemoteFailed, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def console_url_show(
             spelled = name.replace("_", "-")
             raise UsageError(f"--{spelled}: there is none here", hint=_OTHERS[spelled])
     found = the_server(context, server)
-    host = host_of(context, found)
+    refuse_doubled(context, found)
+    found, host = where_it_is(context, found)
     hypervisor = context.app.hypervisors.on(host)
     shell = context.app.shells.shell(host)
     screen = _screen(hypervisor, found)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
-from vmctl.cli.server_words import the_server
+from vmctl.cli.server_words import say_doubled, the_server
 from vmctl.cli.text import neutral
 from vmctl.domain.build import Build
 from vmctl.domain.plain import from_plain
+from vmctl.domain.server_line import line_of
 from vmctl.errors import HostUnreachable, NotFound
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def console_log_show(context: Context, *, server: str, lines: int | None, follow
     from vmctl.services.console_log import ConsoleLog
 
     found = the_server(context, server)
+    say_doubled(context, [line_of(found)])
     build = _build(context, found)
     volume = build.volume("log")
     if volume is None:

@@ -11,7 +11,7 @@ import click
 
 from vmctl.cli import console
 from vmctl.cli.command import action
-from vmctl.cli.server_words import host_of, refuse_off, the_server
+from vmctl.cli.server_words import refuse_doubled, refuse_off, the_server, where_it_is
 from vmctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def server_exec(
     from vmctl.services.guest import Guest, run_in
 
     found = the_server(context, server)
+    refuse_doubled(context, found)
     refuse_off(context, found)
-    host = host_of(context, found)
+    found, host = where_it_is(context, found)
     said = _read(given)
     with interruptible("leaving the command to itself") as check:
         guest = Guest(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @lister
 @list_options
-@click.option("--refresh", is_flag=True, help="ask every host that has servers now, side by side")
+@click.option("--refresh", is_flag=True, help="ask all hosts for the servers now, side by side")
 @watch_option
 @click.option("--count", is_flag=True, help="say only how many there are")
 @click.option("-n", "--no-name-lookup", "as_ids", is_flag=True, help="images by their ids")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
+from vmctl.cli.several import say_silent
 from vmctl.errors import Partial
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 def server_refresh(context: Context, *, servers: tuple[str, ...]) -> int:
     """Look at servers on their hosts, and say what is not as it was on record.
 
-    Without a name all hosts are asked, side by side: that finds servers that were moved, and those
-    that stand on two hosts, wherever they are.
+    All hosts are asked, side by side: that finds servers that were moved, and those that stand on
+    two hosts. Without a name they are asked for all that they have.
     """
     from vmctl.domain.server_line import line_of
 
@@ -36,7 +37,7 @@ def server_refresh(context: Context, *, servers: tuple[str, ...]) -> int:
 
         chosen = choose(context, servers, verb="refresh")
         lines = [line_of(server) for server in chosen.servers]
-        seen = watch_of(context).observe(lines, addresses=True)
+        seen = watch_of(context).observe(lines, addresses=True, elsewhere=True)
         _tell(context, lines, seen)
         conclude(context, list(chosen.errors), chosen.asked, verb="refresh", done="refreshed")
     else:
@@ -50,9 +51,9 @@ def server_refresh(context: Context, *, servers: tuple[str, ...]) -> int:
 
 
 def look_again(context: Context) -> None:
-    """Look at every server on record, with one call to each host that has any."""
+    """Look for every server on record on all hosts, with one call to each."""
     lines, _ = context.app.server_lines(whole=False)
-    _say(context, watch_of(context).observe(lines))
+    _say(context, watch_of(context).observe(lines, elsewhere=True))
 
 
 def host_by_host(
@@ -86,11 +87,15 @@ def look_at_all(context: Context, servers: Iterable[Server]) -> None:
     _say(context, watch_of(context).observe(map(line_of, servers), addresses=True))
 
 
-def look_at(context: Context, server: Server) -> None:
-    """Look at one server, and at its addresses."""
+def look_at(context: Context, server: Server, *, elsewhere: bool = False) -> None:
+    """Look at one server, and at its addresses; whether it is elsewhere too only if that is asked.
+
+    Where it is not on its own host, it is looked for on all of them anyway.
+    """
     from vmctl.domain.server_line import line_of
 
-    _say(context, watch_of(context).observe([line_of(server)], addresses=True))
+    looking = watch_of(context)
+    _say(context, looking.observe([line_of(server)], addresses=True, elsewhere=elsewhere))
 
 
 def watch_of(context: Context) -> Watch:
@@ -123,6 +128,7 @@ def turn_words(turn: Turn) -> str:
 def _say(context: Context, seen: Outlook) -> None:
     for failure in seen.failures.values():
         context.say(failure.message)
+    say_silent(context, seen.silent)
     for line in (*map(turn_words, seen.turns), *seen.notes):
         context.say(line)
 
@@ -130,6 +136,7 @@ def _say(context: Context, seen: Outlook) -> None:
 def _tell(context: Context, lines: Iterable[ServerLine], seen: Outlook) -> None:
     for failure in seen.failures.values():
         context.say(failure.message)
+    say_silent(context, seen.silent)
     context.write("".join(f"{turn_words(turn)}\n" for turn in seen.turns))
     for note in seen.notes:
         context.say(note)

@@ -12,7 +12,7 @@ import click
 from vmctl.cli.acting import PER_HOST, meant, with_options
 from vmctl.cli.command import action
 from vmctl.cli.properties import pairs
-from vmctl.cli.several import conclude, side_by_side
+from vmctl.cli.several import conclude, looking_together, side_by_side
 from vmctl.domain.edits import Edits
 from vmctl.errors import UsageError, VmctlError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmctl.cli.context import Context
     from vmctl.cli.several import Chosen
     from vmctl.domain.record import Server
+    from vmctl.services.recovery import Recovery
     from vmctl.services.setting import Edited, Plan
 
 _WHICH = (
@@ -150,12 +151,15 @@ def _apply(
     if wish.state and not _is_meant(context, chosen, approved=bool(said["auto_approve"])):
         return None
     slots = Slots(PER_HOST)
-    with interruptible("ending what was begun") as check:
+    with (
+        looking_together(context, chosen, context.say) as recovery,
+        interruptible("ending what was begun") as check,
+    ):
 
         def do(server: Server) -> None:
             with slots.at(server.host or ""):
                 check()
-                _change(context, server, wish, reason, check)
+                _change(context, recovery, server, wish, reason=reason, check=check)
 
         side_by_side(context, chosen, do, verb=verb, done=verb)
     return None
@@ -163,8 +167,10 @@ def _apply(
 
 def _change(
     context: Context,
+    recovery: Recovery,
     server: Server,
     wish: Wish,
+    *,
     reason: str | None,
     check: Callable[[], None],
 ) -> None:
@@ -175,7 +181,6 @@ def _change(
     app = context.app
     store, actor = app.store, app.actor
     plan = setting.planned(store, server, wish.edits)
-    recovery = app.recovery(context.say)
     if wish.password is not None:
         setting.set_password(recovery, server, wish.password, reason=reason, check=check)
     if wish.state is not None:

@@ -22,7 +22,7 @@ _WHAT = "--diagnostics, --xml and --placement exclude each other"
 
 @shower
 @click.argument("server", metavar="SERVER")
-@click.option("--refresh", is_flag=True, help="ask its host now, for its addresses too")
+@click.option("--refresh", is_flag=True, help="ask the hosts now, its own for its addresses too")
 @click.option("--placement", is_flag=True, help="with why it stands where it does")
 @click.option("--diagnostics", is_flag=True, help="what its host counts of it, and nothing else")
 @click.option(
@@ -56,7 +56,7 @@ def server_show(
     if refresh:
         from vmctl.cli.server_refresh import look_at
 
-        look_at(context, found)
+        look_at(context, found, elsewhere=True)
         found = context.app.store.server(found.id)
     return Record(fields=fields_of(story_of(context, found), placement=placement))
 

@@ -10,7 +10,7 @@ import click
 
 from vmctl.cli.command import action
 from vmctl.cli.server_ways import Place, Wish, identity_of, key_holder, login_of, the_places
-from vmctl.cli.server_words import refuse_off, the_server
+from vmctl.cli.server_words import refuse_doubled, refuse_off, the_server
 from vmctl.errors import HostError, UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def server_ssh(
         raise UsageError("--public, --private and --address-type exclude each other")
     own, words = split_words(command)
     found = the_server(context, server)
+    refuse_doubled(context, found)
     refuse_off(context, found)
     wish = Wish(network=types[0] if types else None, v6=None if v4 is v6 else v6)
     places = the_places(context, found, wish)

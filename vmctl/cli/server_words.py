@@ -97,6 +97,39 @@ def refuse_off(context: Context, server: Server) -> None:
         raise Conflict(f"server {server.name} is {status}: there is no one to answer")
 
 
+def refuse_doubled(context: Context, server: Server) -> None:
+    """Raise Conflict for a server that is on several hosts still: it could be either that answers.
+
+    A record that says so is looked after first.
+    """
+    if not server.also:
+        return
+    from vmctl.cli.server_refresh import look_at
+    from vmctl.services import believing
+
+    look_at(context, server)
+    believing.refuse_doubled(context.app.store.server(server.id))
+
+
+def where_it_is(context: Context, server: Server) -> tuple[Server, Host]:
+    """Give a server and the host that has it; one that is not on its own any more is looked for."""
+    host = host_of(context, server)
+    if context.app.hypervisors.on(host).machine(server.id) is not None:
+        return server, host
+    from vmctl.cli.server_refresh import look_at
+    from vmctl.services import believing
+
+    look_at(context, server)
+    found = context.app.store.server(server.id)
+    believing.refuse_doubled(found)
+    if found.host == host.name:
+        raise NotFound(
+            f"server {found.name} is not on {host.name}: its domain is gone",
+            hint=f"vmctl server show {found.name} tells what is known of it",
+        )
+    return found, host_of(context, found)
+
+
 def host_of(context: Context, server: Server) -> Host:
     """Give the host that a server is on; Conflict where it has none yet, or none any more."""
     if server.host is None:

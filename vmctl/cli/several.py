@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from vmctl.errors import Interrupted, NotFound, UsageError, VmctlError
+from vmctl.errors import HostError, Interrupted, NotFound, UsageError, VmctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from vmctl.cli.context import Context
     from vmctl.domain.record import Server
+    from vmctl.services.recovery import Recovery
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -112,6 +114,54 @@ def read_words(words: Iterable[str]) -> list[str]:
         else:
             found.append(word)
     return list(dict.fromkeys(found))
+
+
+@contextmanager
+def looking_together(
+    context: Context, chosen: Chosen, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[Recovery]:
+    """Give what deeds take, for the block; other hosts are asked once for all these servers."""
+    from vmctl.services.believing import together
+
+    recovery = together(context.app.recovery(tell), chosen.servers)
+    try:
+        yield recovery
+    finally:
+        if recovery.survey is not None:
+            say_silent(context, recovery.survey.silent)
+
+
+def look_at_each(
+    context: Context,
+    chosen: Chosen,
+    look: Callable[[Recovery, Server], Server],
+    *,
+    verb: str,
+    done: str,
+    tell: Callable[[str], None],
+) -> list[Server]:
+    """Tell to which servers it would be done, as they are now; what is in the way is an error."""
+    ended: dict[str, Server] = {}
+    with looking_together(context, chosen, context.say) as recovery:
+
+        def one(server: Server) -> None:
+            ended[server.id] = look(recovery, server)
+
+        try:
+            side_by_side(context, chosen, one, verb=verb, done=done)
+        finally:
+            found = [ended[each.id] for each in chosen.servers if each.id in ended]
+            tell("".join(f"{each.name} ({each.id}) on {each.host}\n" for each in found))
+    return found
+
+
+def say_silent(context: Context, silent: Mapping[str, VmctlError]) -> None:
+    """Tell who wants to know it of hosts where servers were looked for in vain, to be safe."""
+    if not context.options.verbose:
+        return
+    for host, why in sorted(silent.items()):
+        words = why.message if isinstance(why, HostError) else f"{host}: {why.message}"
+        context.say(f"{words}: whether anything of these servers is there is not known")
 
 
 def side_by_side(

@@ -22,6 +22,7 @@ class Deed:
     task: str  # '' where its state says nothing of it
     after: ServerState | None = None
     answers: bool = True  # whether its host must answer before it is begun
+    wary: bool = False  # whether another copy of it, elsewhere, would be harmed or left out
 
     @property
     def event(self) -> str:
@@ -30,12 +31,17 @@ class Deed:
 
 
 def _deed(
-    name: str, verb: str, task: str, *states: ServerState, after: ServerState | None = None
+    name: str,
+    verb: str,
+    task: str,
+    *states: ServerState,
+    after: ServerState | None = None,
+    wary: bool = False,
 ) -> Deed:
-    return Deed(name=name, verb=verb, task=task, states=frozenset(states), after=after)
+    return Deed(name=name, verb=verb, task=task, states=frozenset(states), after=after, wary=wary)
 
 
-START = _deed("start", "started", "powering-on", _STOPPED, after=_ACTIVE)
+START = _deed("start", "started", "powering-on", _STOPPED, after=_ACTIVE, wary=True)
 STOP = _deed("stop", "stopped", "powering-off", _ACTIVE, _ERROR, after=_STOPPED)
 REBOOT = _deed("reboot", "rebooted", "rebooting", _ACTIVE, after=_ACTIVE)
 REBOOT_HARD = _deed(
@@ -44,16 +50,19 @@ REBOOT_HARD = _deed(
     "rebooting_hard",
     *(_ACTIVE, _STOPPED, _PAUSED, _SUSPENDED, _ERROR),
     after=_ACTIVE,
+    wary=True,
 )
 PAUSE = _deed("pause", "paused", "pausing", _ACTIVE, after=_PAUSED)
-UNPAUSE = _deed("unpause", "unpaused", "unpausing", _PAUSED, after=_ACTIVE)
+UNPAUSE = _deed("unpause", "unpaused", "unpausing", _PAUSED, after=_ACTIVE, wary=True)
 SUSPEND = _deed("suspend", "suspended", "suspending", _ACTIVE, after=_SUSPENDED)
 SET = _deed("set", "set", "", *(set(ServerState) - {ServerState.BUILDING, ServerState.DELETED}))
 SET_PASSWORD = _deed("set-password", "given a password", "updating_password", _ACTIVE)
-RESUME = _deed("resume", "resumed", "resuming", _SUSPENDED, after=_ACTIVE)
-RESCUE = _deed("rescue", "rescued", "rescuing", _ACTIVE, _STOPPED, _ERROR, after=_RESCUED)
-UNRESCUE = _deed("unrescue", "unrescued", "unrescuing", _RESCUED, after=_ACTIVE)
-REBUILD = _deed("rebuild", "rebuilt", "rebuilding", _ACTIVE, _STOPPED, _ERROR)
+RESUME = _deed("resume", "resumed", "resuming", _SUSPENDED, after=_ACTIVE, wary=True)
+RESCUE = _deed(
+    "rescue", "rescued", "rescuing", _ACTIVE, _STOPPED, _ERROR, after=_RESCUED, wary=True
+)
+UNRESCUE = _deed("unrescue", "unrescued", "unrescuing", _RESCUED, after=_ACTIVE, wary=True)
+REBUILD = _deed("rebuild", "rebuilt", "rebuilding", _ACTIVE, _STOPPED, _ERROR, wary=True)
 
 _WAYS_OUT = {
     _ACTIVE: "stop",

@@ -127,7 +127,8 @@ def admitted(recovery: Recovery, server: Server, deed: Deed) -> Server:
     """Give the server as it is on its host now; raises what forbids the deed."""
     refuse_locked(server.name, server.locked)
     refuse_busy(recovery, server)
-    server = now(recovery, server)
+    # Nobody else is asked about what its own host forbids.
+    server = now(recovery, server, wary=lambda one: deed.wary and forbidden(deed, one) is None)
     why = forbidden(deed, server)
     if why is not None:
         raise Conflict(why, hint=way_out(deed, server))
@@ -152,6 +153,14 @@ def refuse_busy(recovery: Recovery, server: Server) -> None:
             hint=f"vmctl operation resume {one.id} brings it to its end; vmctl operation unwind"
             f" {one.id} gives it up",
         )
+
+
+def refuse_alive(recovery: Recovery, server: Server) -> None:
+    """Raise Busy only while somebody is at work on a server."""
+    leases = recovery.world.leases
+    for one in recovery.world.store.operations(unfinished=True, server=server.id):
+        if one.state is OperationState.RUNNING and not leases.is_dead(one.id):
+            refuse_busy(recovery, server)
 
 
 def standing(recovery: Recovery, server: Server) -> tuple[Attempt, Host]:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vmctl.domain.observation import state_seen
 from vmctl.domain.operation import Event, OperationState
 from vmctl.domain.record import Power
 from vmctl.domain.server_line import word_of
-from vmctl.domain.server_record import made_by
+from vmctl.domain.server_record import is_rescued, made_by
 from vmctl.errors import Conflict, HostUnreachable, NotFound
 from vmctl.services.following import Following, may_stand
 from vmctl.services.hosts import look
-from vmctl.services.seeking import Eyes, Seen, seek
+from vmctl.services.seeking import Eyes, Seen, Survey, seek
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from vmctl.domain.host import Host
     from vmctl.domain.operation import Actor
     from vmctl.domain.record import Server
+    from vmctl.domain.sight import Sight
     from vmctl.services.following import Followed
     from vmctl.services.recovery import Recovery
 
 
-def now(recovery: Recovery, server: Server) -> Server:
+def now(
+    recovery: Recovery, server: Server, *, wary: Callable[[Server], bool] = lambda _: False
+) -> Server:
     """Look at a server on its host, have the record say what was seen, and give it.
 
-    Only where it is not there are the other hosts asked, all at once: one that was moved is on its
-    new host from then on, and one that is nowhere is in ERROR. One that never stood anywhere, or
-    that somebody is at work on, is given as it is on record.
+    The other hosts are asked, all at once, where it is not there or not as it is on record: one
+    that was moved is on its new host from then on, and one that is nowhere is in ERROR. `wary`
+    says of the server, as its host shows it, that they are asked in any case. One that never stood
+    anywhere, or that somebody is at work on, is given as it is on record.
 
     Raises Conflict where it stands on two hosts, or its domain says that it is another's, and
     HostError where a host that would have to say so does not answer.
@@ -38,18 +46,35 @@ def now(recovery: Recovery, server: Server) -> Server:
     own = _host_of(recovery, server)
     eyes = Eyes.of(world)
     _refuse_down(own, eyes)
-    wary = [recovery.hosts[name] for name in server.also if name in recovery.hosts]
-    seen = seek([own, *wary], eyes, [server.id])
+    also = [recovery.hosts[name] for name in server.also if name in recovery.hosts]
+    seen = seek([own, *also], eyes, [server.id])
     if own.name in seen.failures:
         raise seen.failures[own.name]
-    owner = store.uuid()
-    following = Following(store, owner, recovery.hosts, seen_by(recovery.actor))
-    if following.where(server, seen).gone:
-        seen.add(seek(_others(recovery, own), eyes, [server.id]))
-    done = following.follow([server], seen, world.clock())
-    for note in done.notes:
-        recovery.tell(note)
-    return _trusted(store.server(server.id), seen, done, owner)
+    where = _following(recovery).where(server, seen)
+    if where.own is None:
+        seen = _with_others(recovery, server, seen, patiently=True)
+    elif not where.others and _needs_others(server, where.own, wary):
+        seen = _with_others(recovery, server, seen)
+    done = _follow(recovery, server, seen)
+    return _trusted(store.server(server.id), seen, done, store.uuid())
+
+
+def elsewhere(recovery: Recovery, server: Server) -> Server:
+    """Look for a server on all hosts but its own, which says nothing of it, and give it.
+
+    Raises Conflict where another has it.
+    """
+    if may_stand(server) and not _has_company(recovery, server):
+        _follow(recovery, server, _with_others(recovery, server, Seen()))
+    found = recovery.world.store.server(server.id)
+    refuse_doubled(found)
+    return found
+
+
+def together(recovery: Recovery, servers: Sequence[Server]) -> Recovery:
+    """Have these servers share the look at other hosts."""
+    survey = Survey(recovery.hosts, Eyes.of(recovery.world), servers)
+    return replace(recovery, survey=survey)
 
 
 def seen_by(actor: Actor) -> Event:
@@ -69,6 +94,39 @@ def refuse_doubled(server: Server) -> None:
         hint=f"choose one, and on the other: virsh destroy {server.id}; virsh undefine {server.id}"
         f" --nvram; then: vmctl server show {server.name} --refresh",
     )
+
+
+def _needs_others(server: Server, sight: Sight, wary: Callable[[Server], bool]) -> bool:
+    """Whether what its own host shows of a server is not enough to go by."""
+    machine = sight.machine
+    rescued = is_rescued(machine.record or "")
+    state = state_seen(server.state, machine.power, saved=machine.managed_save, rescued=rescued)
+    if (state, machine.power) != (server.state, server.power):
+        # It may be off here because it runs elsewhere.
+        return True
+    return wary(server)
+
+
+def _with_others(
+    recovery: Recovery, server: Server, seen: Seen, *, patiently: bool = False
+) -> Seen:
+    """Give what was seen of a server together with what the other hosts say."""
+    survey = recovery.survey or Survey(recovery.hosts, Eyes.of(recovery.world), [server])
+    told = survey.look(patiently=patiently)
+    told.add(seen)
+    return told
+
+
+def _follow(recovery: Recovery, server: Server, seen: Seen) -> Followed:
+    done = _following(recovery).follow([server], seen, recovery.world.clock())
+    for note in done.notes:
+        recovery.tell(note)
+    return done
+
+
+def _following(recovery: Recovery) -> Following:
+    store = recovery.world.store
+    return Following(store, store.uuid(), recovery.hosts, seen_by(recovery.actor))
 
 
 def _trusted(server: Server, seen: Seen, done: Followed, owner: str) -> Server:
@@ -120,10 +178,6 @@ def _host_of(recovery: Recovery, server: Server) -> Host:
             f" vmctl host retire {server.host}",
         )
     return host
-
-
-def _others(recovery: Recovery, own: Host) -> list[Host]:
-    return [host for host in recovery.hosts.values() if host.name != own.name]
 
 
 def _refuse_down(host: Host, eyes: Eyes) -> None:

@@ -10,7 +10,7 @@ from vmctl.domain.record import Power
 from vmctl.services.fanout import fanout
 from vmctl.services.following import Following, may_stand
 from vmctl.services.hosts import AT_ONCE, look
-from vmctl.services.seeking import seek, sights_on, take
+from vmctl.services.seeking import seek, seek_briefly, sights_on, take
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 class Outlook:
     """What came of a look: hosts that did not answer, what turned on record, what to look into.
 
-    `sights` are all domains that were seen, by their ids; `heard` the hosts that answered.
+    `sights` are all domains that were seen, by their ids; `heard` the hosts that answered;
+    `silent` those where nobody expected these servers, and that did not say that they have none.
     """
 
     failures: Mapping[str, VmctlError]
+    silent: Mapping[str, VmctlError] = field(default_factory=dict)
     turns: tuple[Turn, ...] = ()
     notes: tuple[str, ...] = ()
     sights: Mapping[str, Sequence[Sight]] = field(default_factory=dict)
@@ -47,13 +49,19 @@ class Watch:
     event: Event
 
     def observe(
-        self, lines: Iterable[ServerLine], *, addresses: bool = False, everywhere: bool = False
+        self,
+        lines: Iterable[ServerLine],
+        *,
+        addresses: bool = False,
+        elsewhere: bool = False,
+        everywhere: bool = False,
     ) -> Outlook:
         """Look at these servers, all of a host's in one call, and have the record follow.
 
         Their addresses are asked one by one, so only where none is known, unless they are asked
-        for. Hosts without any of them are only asked `everywhere`, or for servers that are not
-        where they should be. A host that is not in the inventory is not asked.
+        for. Hosts without any of them are asked for these servers `elsewhere`, none of them for
+        long; for all that they have, `everywhere`; and else for servers that are not where they
+        should be. A host that is not in the inventory is not asked.
         """
         store = self.eyes.store
         found = [one for one in lines if may_stand(one) and one.host in self.hosts]
@@ -63,9 +71,17 @@ class Watch:
         before = {record.name: record for record in store.hosts()}
         failures = look(asked, self.eyes.prober, before, lambda: store, self.eyes.clock)
         answering = [host for host in asked if host.name not in failures]
-        of_host = _Asking(self, wanted, addresses=addresses, everywhere=everywhere)
+        ids = frozenset(one.id for one in found) if elsewhere else None
+        of_host = _Asking(self, wanted, ids, addresses=addresses, everywhere=everywhere)
         seen = of_host.all(answering)
         seen.failures |= failures
+        silent: dict[str, VmctlError] = {}
+        if ids:
+            names = {host.name for host in asked}
+            rest = [host for name, host in self.hosts.items() if name not in names]
+            beyond = seek_briefly(rest, self.eyes, ids)
+            silent, beyond.failures = beyond.failures, {}
+            seen.add(beyond)
         following = Following(store, store.uuid(), self.hosts, self.event)
         gone = [one for one in found if following.where(one, seen).gone]
         if gone:
@@ -75,6 +91,7 @@ class Watch:
         done = following.follow(found, seen, self.eyes.clock())
         return Outlook(
             failures=seen.failures,
+            silent=silent,
             turns=tuple(done.turns),
             notes=(*done.notes, *done.places),
             sights=seen.sights,
@@ -98,6 +115,7 @@ def _wanted(
 class _Asking:
     watch: Watch
     wanted: Mapping[str, Mapping[str, ServerLine]]
+    ids: Collection[str] | None  # what every host is asked for, or else each for its own
     addresses: bool = field(kw_only=True)
     everywhere: bool = field(kw_only=True)
 
@@ -109,7 +127,8 @@ class _Asking:
 
     def _one(self, host: Host, boot: str | None) -> list[Sight]:
         ours = self.wanted.get(host.name, {})
-        sights = sights_on(host, self.watch.eyes, None if self.everywhere else ours, boot)
+        ids = None if self.everywhere else self.ids or ours
+        sights = sights_on(host, self.watch.eyes, ids, boot)
         hypervisor = self.watch.eyes.hypervisors.on(host)
         found = []
         for sight in sights:

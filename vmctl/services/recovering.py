@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vmctl.ports import Store
     from vmctl.sagas.saga import Saga
     from vmctl.sagas.work import Work, World
+    from vmctl.services.seeking import Survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Recovery:
     hosts: Mapping[str, Host]
     claim: Callable[[Work], None]
     tell: Callable[[str], None] = lambda _: None
+    survey: Survey | None = None
+    """What all servers of one command share, so that no host is asked for each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

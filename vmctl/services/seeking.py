@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vmctl.domain.server_line import word_of
 from vmctl.domain.sight import Sight
-from vmctl.errors import VmctlError
+from vmctl.errors import TimedOut, VmctlError
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from vmctl.domain.host import Host
+    from vmctl.domain.record import Server
     from vmctl.ports import Clock, Hypervisors, Prober, Store
     from vmctl.sagas.work import World
     from vmctl.services.fanout import Failed
 
 _FEW = 3
 """So many servers are asked for one by one sooner than a host is asked for all that it has."""
+
+BRIEF, BRIEFER = 6.0, 2.0
+"""Seconds for hosts that are asked only to be safe; the fewer for those that were down before."""
+
+_FRESH = 30.0
+"""Seconds for which what was seen of servers elsewhere is good enough for a deed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,8 @@ class Seen:
             self.sights[identity] += found
         self.heard |= other.heard
         self.failures |= other.failures
+        for name in other.heard:
+            self.failures.pop(name, None)
 
 
 def seek(hosts: Iterable[Host], eyes: Eyes, ids: Collection[str]) -> Seen:
@@ -69,6 +81,71 @@ def seek(hosts: Iterable[Host], eyes: Eyes, ids: Collection[str]) -> Seen:
         return sights_on(host, eyes, ids, boots.get(host.name))
 
     return take(fanout(ask, hosts, AT_ONCE))
+
+
+def seek_briefly(
+    hosts: Iterable[Host],
+    eyes: Eyes,
+    ids: Collection[str],
+    *,
+    limit: float = BRIEF,
+    limit_down: float = BRIEFER,
+) -> Seen:
+    """Look on hosts where these servers are not to be; what is silent is not waited for long."""
+    records = {record.name: record for record in eyes.store.hosts()}
+    up: list[Host] = []
+    down: list[Host] = []
+    for host in hosts:
+        record = records.get(host.name)
+        (down if record is not None and word_of(record).down else up).append(host)
+
+    def ask(host: Host) -> list[Sight]:
+        record = records.get(host.name)
+        return sights_on(host, eyes, ids, record.boot if record else None)
+
+    late: dict[str, Ok[list[Sight]] | Failed] = {}
+
+    def ask_those() -> None:
+        # Each in a thread of its own: most will say nothing, and none is to wait for another.
+        late.update(fanout(ask, down, len(down), deadline=limit_down))
+
+    turns = math.ceil(len(up) / AT_ONCE)
+    ended = fanout(ask, up, AT_ONCE, deadline=limit * turns, meanwhile=ask_those if down else None)
+    return take(ended | late)
+
+
+class Survey:
+    """Other hosts asked for the servers of one command, when first needed: each once for all."""
+
+    def __init__(self, hosts: Mapping[str, Host], eyes: Eyes, servers: Sequence[Server]) -> None:
+        homes = {one.host for one in servers}
+        # Its own host is asked for each server just before a deed.
+        self._hosts = [host for name, host in hosts.items() if homes != {name}]
+        self._eyes = eyes
+        self._ids = frozenset(one.id for one in servers)
+        self._lock = threading.Lock()
+        self._at = 0.0
+        self._seen: Seen | None = None
+
+    def look(self, *, patiently: bool = False) -> Seen:
+        """Say where they were seen; patiently: hosts that were not waited for are asked again."""
+        with self._lock:
+            seen, now = self._seen, self._eyes.clock()
+            if seen is None or now - self._at > _FRESH:
+                seen = seek_briefly(self._hosts, self._eyes, self._ids)
+                self._seen, self._at = seen, now
+            hasty = {name for name, why in seen.failures.items() if isinstance(why, TimedOut)}
+            if patiently and hasty:
+                missed = [host for host in self._hosts if host.name in hasty]
+                seen.add(seek(missed, self._eyes, self._ids))
+            copy = Seen()
+            copy.add(seen)
+            return copy
+
+    @property
+    def silent(self) -> Mapping[str, VmctlError]:
+        """Say of each host that was asked and did not answer, why."""
+        return {} if self._seen is None else dict(self._seen.failures)
 
 
 def sights_on(host: Host, eyes: Eyes, ids: Collection[str] | None, boot: str | None) -> list[Sight]:
