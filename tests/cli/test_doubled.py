@@ -72,8 +72,8 @@ def doubled(stage: Stage, word: str) -> None:
 
 DEEDS = (
     *("start", "stop", "stop --force", "reboot", "reboot --hard", "pause", "unpause"),
-    *("suspend", "resume", "rescue", "unrescue", "rebuild"),
-    *("start --dry-run", "set --description x"),
+    *("suspend", "resume", "rescue", "unrescue", "rebuild", "delete", "delete --force"),
+    *("delete --graceful", "delete --dry-run", "start --dry-run", "set --description x"),
 )
 
 
@@ -101,12 +101,13 @@ def test_nothing_is_done_to_one_that_is_off_here_against_the_record_and_runs_the
 @pytest.mark.parametrize(
     ("word", "line"),
     [
-        *(("off", line) for line in ("start", "reboot --hard", "rescue", "rebuild")),
-        *(("off", line) for line in ("start --dry-run",)),
-        *(("on", line) for line in ("reboot --hard", "rescue", "rebuild")),
-        *(("paused", line) for line in ("unpause", "reboot --hard")),
-        *(("saved", line) for line in ("resume", "reboot --hard")),
-        *(("rescued", line) for line in ("unrescue",)),
+        *(("off", line) for line in ("start", "reboot --hard", "rescue", "rebuild", "delete")),
+        *(("off", line) for line in ("start --dry-run", "delete --dry-run")),
+        *(("on", line) for line in ("reboot --hard", "rescue", "rebuild", "delete")),
+        *(("on", line) for line in ("delete --graceful", "delete --force", "delete --dry-run")),
+        *(("paused", line) for line in ("unpause", "reboot --hard", "delete")),
+        *(("saved", line) for line in ("resume", "reboot --hard", "delete")),
+        *(("rescued", line) for line in ("unrescue", "delete")),
     ],
 )
 def test_what_powers_on_makes_anew_or_removes_looks_on_all_hosts_first(
@@ -175,6 +176,15 @@ def test_another_host_that_is_silent_is_in_nobodys_way(vmctl: Product, stage: St
     assert "kvm3 did not answer: whether anything of these servers is there is not known" in (
         told.err
     )
+
+
+def test_one_whose_own_host_is_silent_is_not_deleted_while_another_has_it(
+    vmctl: Product, stage: Stage
+) -> None:
+    doubled(stage, "on")
+    stage.fleet.set_down("kvm1", down=True)
+
+    refused_naming_both(vmctl, stage, "delete")
 
 
 @pytest.mark.parametrize(

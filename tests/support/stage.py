@@ -124,8 +124,18 @@ def a_build(number: int, host: str, spec: ServerSpec = SPEC, *, place: int = 0) 
             (("nat", "network", "default"), ("lan", "bridge", "br-lan"))
         )
     )
+    volumes = tuple(
+        replace(one, name=one.name.replace(servers.BUILD.server, spec.id))
+        for one in servers.BUILD.volumes
+    )
     return replace(
-        servers.BUILD, server=spec.id, name=spec.name, number=number, host=host, cards=cards
+        servers.BUILD,
+        server=spec.id,
+        name=spec.name,
+        number=number,
+        host=host,
+        cards=cards,
+        volumes=volumes,
     )
 
 

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
-from vmctl.cli.several import AT_ONCE, CHOOSING, Job, choose, conclude, with_options
-from vmctl.errors import HostError, Locked
+from vmctl.cli.several import (
+    AT_ONCE,
+    CHOOSING,
+    Job,
+    choose,
+    conclude,
+    look_at_each,
+    looking_together,
+    with_options,
+)
+from vmctl.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vmctl.cli.context import Context
     from vmctl.cli.several import Chosen
+    from vmctl.domain.record import Server
+    from vmctl.services.recovery import Recovery
 
 _OPTIONS = (
     *CHOOSING,
@@ -77,9 +88,13 @@ def server_delete(
     if not asked and not ignore_missing:
         context.say("no server is like that: nothing to delete")
     if jobs:
-        with interruptible("ending what was begun, for there is no way back") as check:
+        stays = "; a guest that is being asked stays" if graceful else ", for there is no way back"
+        with (
+            looking_together(context, chosen, context.say) as recovery,
+            interruptible(f"ending what was begun{stays}") as check,
+        ):
             patience = timeout if graceful else None
-            act = _worker(context, reason, patience, check, force=force)
+            act = _worker(context, recovery, reason, patience, check, force=force)
             ended = fanout(act, jobs, AT_ONCE)
             failures += [one.error for one in ended.values() if isinstance(one, Failed)]
             silent = {one.value for one in ended.values() if isinstance(one, Ok) and one.value}
@@ -90,18 +105,13 @@ def server_delete(
 
 
 def _would_go(context: Context, chosen: Chosen, *, force: bool) -> str | None:
-    """Print the servers that would go; which of them may not is an error."""
-    from vmctl.services.delete import refuse_guarded
+    """Print the servers that would go, as they are now; which of them may not is an error."""
+    from vmctl.services.delete import look_only
 
-    failures: list[Exception] = list(chosen.errors)
-    for server in chosen.servers:
-        try:
-            refuse_guarded(server, force=force)
-        except Locked as error:
-            failures.append(error)
-        else:
-            context.write(f"{server.name} ({server.id}) on {server.host}\n")
-    conclude(context, failures, chosen.asked, verb="delete", done="deleted")
+    def look(recovery: Recovery, server: Server) -> Server:
+        return look_only(recovery, server, force=force)
+
+    look_at_each(context, chosen, look, verb="delete", done="deleted", tell=context.write)
     return None
 
 
@@ -112,6 +122,7 @@ def _hosts_of(failures: list[Exception]) -> set[str]:
 
 def _worker(
     context: Context,
+    recovery: Recovery,
     reason: str | None,
     graceful: float | None,
     check: Callable[[], None],
@@ -119,17 +130,13 @@ def _worker(
     force: bool,
 ) -> Callable[[Job], str | None]:
     """Give what deletes one server, and names the host that keeps something of it."""
-    from vmctl.services.delete import delete_server, refuse_guarded, shut_down
+    from vmctl.services.delete import Grace, delete_server
 
-    app = context.app
-    recovery = app.recovery()
+    grace = None if graceful is None else Grace(seconds=graceful, check=check)
 
     def work(job: Job) -> str | None:
         check()
-        refuse_guarded(job.server, force=force)
-        if graceful is not None:
-            shut_down(recovery, job.server, graceful, check=check)
-        ended = delete_server(recovery, job.server, reason=reason, force=force)
+        ended = delete_server(recovery, job.server, reason=reason, force=force, grace=grace)
         if ended.owed is not None:
             context.say(
                 f"{job.server.name} is off the list; {ended.owed} could not be asked and is owed"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
-from vmctl.domain.record import UNSEEN, AttemptState, Change, Power, ServerState
-from vmctl.errors import HostError, Locked, NotFound, VmctlError
+from vmctl.domain.record import UNSEEN, AttemptState, Change, ServerState
+from vmctl.errors import Conflict, HostError, Interrupted, Locked, NotFound, VmctlError
 from vmctl.sagas import DELETE
 from vmctl.sagas.exchange import EXCHANGES
-from vmctl.services.believing import now, refuse_doubled
+from vmctl.sagas.power import ask_for_good
+from vmctl.services.acting import refuse_alive
+from vmctl.services.believing import elsewhere, now
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
 from vmctl.services.running import run_delete
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     from vmctl.domain.host import Host
     from vmctl.domain.operation import Mark, Operation, Token
     from vmctl.domain.record import Attempt, Server
+    from vmctl.sagas.work import Work
     from vmctl.services.recovery import Recovery
 
-_PAUSE = 0.5
 _WITH_IT = frozenset(saga.name for saga in EXCHANGES)
 """Workflows that may be left as they are where their server is deleted."""
 
@@ -40,18 +42,29 @@ class Deleted:
     owed: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """How long a guest is given to shut down by itself, and what raises Interrupted meanwhile."""
+
+    seconds: float
+    check: Callable[[], None] = field(default=lambda: None)
+
+
 def delete_server(
     recovery: Recovery,
     server: Server,
     *,
     reason: str | None = None,
     force: bool = False,
+    grace: Grace | None = None,
     tell: Callable[[str, str | None, str], None] = lambda _server, _host, _step: None,
 ) -> Deleted:
     """Take a server off its host and off the list; whatever died at work on it is ended first.
 
     By force also one that is protected, one whose host is in the inventory no more, which is then
-    owed its cleanup, and one at which something died that cannot be undone.
+    owed its cleanup, and one at which something died that cannot be undone. A guest is asked to
+    shut down only when nothing refuses the delete any more; one that does not obey in time is
+    powered off.
     """
     refuse_guarded(server, force=force)
     store = recovery.world.store
@@ -94,8 +107,13 @@ def delete_server(
             server,
             attempt,
             host,
+            params={"patience": grace.seconds} if grace else {},
             tell=lambda words: tell(server.name, host.name, words),
+            # What was given up for this delete leaves no way back.
+            check=grace.check if grace and not died else lambda: None,
         )
+        if grace is not None:
+            _let_end(recovery, work)
 
         def say(step: str, mark: Mark) -> None:
             if mark.value == "started":
@@ -120,40 +138,46 @@ def refuse_guarded(server: Server, *, force: bool) -> None:
         )
 
 
-def shut_down(
-    recovery: Recovery,
-    server: Server,
-    seconds: float,
-    *,
-    check: Callable[[], None] = lambda: None,
-) -> None:
-    """Ask a guest to shut down, and give it so long; what does not obey is left running."""
-    host = recovery.hosts.get(server.host or "")
-    if host is None:
-        return
-    world = recovery.world
-    hypervisor = world.hypervisors.on(host)
-    until = world.clock() + seconds
+def look_only(recovery: Recovery, server: Server, *, force: bool = False) -> Server:
+    """Give a server that could be deleted, as it is now; raises what is in the way."""
+    refuse_guarded(server, force=force)
+    refuse_alive(recovery, server)
+    server = _where_it_is(recovery, server)
+    attempt = _standing(recovery.world.store.attempts(server.id))
+    if attempt is not None:
+        _host_of(recovery, server, attempt, force=force)
+    return server
+
+
+def _let_end(recovery: Recovery, work: Work) -> None:
+    """Ask a guest to shut down, and give it its time; where that is stopped, nothing goes."""
+    name = work.spec.name
     try:
-        hypervisor.ask_to_shut_down(server.id)
-        while world.clock() < until:
-            check()
-            machine = hypervisor.machine(server.id)
-            if machine is None or machine.power is not Power.RUNNING:
-                return
-            world.sleep(_PAUSE)
-    except HostError as error:
-        recovery.tell(f"{server.name}: {error.message}")
+        ask_for_good(work)
+    except (Conflict, HostError) as error:
+        recovery.tell(f"{name}: {error.message}")
+    except Interrupted as error:
+        event = Event(
+            actor=recovery.actor,
+            action="server-delete",
+            result="failed",
+            server=work.build.server,
+            host=work.host.name,
+            detail={"fault": error.message},
+        )
+        # It may obey when nobody looks any more.
+        change = Change(boot=UNSEEN if work.pressed else None)
+        store, fault = work.world.store, error.message
+        store.finish(work.token, OperationState.UNWOUND, change=change, fault=fault, event=event)
+        raise
 
 
 def _where_it_is(recovery: Recovery, server: Server) -> Server:
     """Look for a server before it goes; a host that does not answer is owed its cleanup as ever."""
     try:
-        return now(recovery, server)
+        return now(recovery, server, wary=lambda _: True)
     except (HostError, NotFound):
-        found = recovery.world.store.server(server.id)
-        refuse_doubled(found)
-        return found
+        return elsewhere(recovery, server)
 
 
 def _standing(attempts: tuple[Attempt, ...]) -> Attempt | None:
