@@ -1,4 +1,4 @@
-"""``server delete``: who is asked to shut down, and who goes."""
+"""``server delete``: who is asked to shut down, who goes, and what a host is owed then."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
 from tests.support.stood import identity
 from tests.support.stores import a_new
 from tests.support.torture_power import obeying
+from vmctl.domain.operation import OperationState
 from vmctl.domain.record import UNSEEN
 from vmctl.errors import Interrupted
+from vmctl.sagas import CREATE
+from vmctl.sagas.work import Work
 from vmctl.services.delete import Grace, delete_server
 
 NAME = SPEC.name
@@ -151,3 +154,33 @@ def test_those_with_a_tag_go_and_no_others(vmctl: Product, stage: Stage) -> None
     machines = stage.fleet.picture("kvm1")["machines"]
     assert identity("db-4") in machines
     assert identity("db-2") not in machines
+
+
+class Died(BaseException):
+    """Stands for the death of the process."""
+
+
+def dies(_: Work) -> None:
+    raise Died
+
+
+def test_what_a_create_that_died_left_on_a_host_that_is_down_is_told_to_be_owed(
+    vmctl: Product, bare: Stage
+) -> None:
+    steps = tuple(replace(one, do=dies) if one.name == "seed" else one for one in CREATE.steps)
+    with pytest.raises(Died):
+        create(bare, saga=replace(CREATE, steps=steps))
+    bare.fleet.set_down("kvm1", down=True)
+
+    ran = vmctl.run("server", "delete", NAME)
+
+    assert ran.code == 0
+    assert f"{NAME} is off the list; kvm1 could not be asked and is owed its cleanup" in ran.err
+    (owed,) = bare.sql.operations(unfinished=True)
+    assert owed.state is OperationState.OWED
+    assert len(bare.sql.claims("kvm1")) == 1
+    (told,) = [one for one in bare.sql.events(server=SPEC.id) if one.action == "server-delete"][1:]
+    assert told.detail["owed"] == ["kvm1"]
+    bare.fleet.set_down("kvm1", down=False)
+    vmctl.ok("operation", "resume", owed.id)
+    assert not bare.sql.claims("kvm1")

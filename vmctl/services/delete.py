@@ -263,14 +263,18 @@ def _given_up(recovery: Recovery, operation: Operation, fault: str) -> Event:
 
 
 def _forget(recovery: Recovery, server: Server, token: Token, attempt: Attempt | None) -> Deleted:
-    """Take a server off the list that stands on no host, or on one that cannot be asked."""
+    """Take a server off the list that stands on no host, or on one that cannot be asked.
+
+    What a create that died has left on a host that does not answer is that create's to pay.
+    """
     store = recovery.world.store
     if attempt is not None:
         store.mark_attempt(token, attempt.number, AttemptState.OWED)
-    owed = None if attempt is None else attempt.host
+    hosts = list(dict.fromkeys(one.host for one in owed_of(store, server.id)))
+    owed = hosts[0] if hosts else None
     store.finish(
         token,
-        OperationState.DONE if owed is None else OperationState.OWED,
+        OperationState.DONE if attempt is None else OperationState.OWED,
         change=Change(state=ServerState.DELETED, deleted=True),
         event=Event(
             actor=recovery.actor,
@@ -278,7 +282,7 @@ def _forget(recovery: Recovery, server: Server, token: Token, attempt: Attempt |
             result="done",
             server=server.id,
             host=owed,
-            detail={} if owed is None else {"owed": [owed]},
+            detail={"owed": hosts} if hosts else {},
         ),
     )
     return Deleted(server=server, owed=owed)
