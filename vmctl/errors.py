@@ -166,7 +166,7 @@ class LeaseLost(HostError):
 
 
 class ArbiterDown(HostError):
-    """The host under whose lease a network's addresses are given away does not answer."""
+    """The lease under which a network's addresses are given away is not to be had."""
 
 
 class RemoteFailed(HostError):

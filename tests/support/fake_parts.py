@@ -171,7 +171,8 @@ class FakeLeases:
             raise TimedOut(f"{host.name}: another operator holds the lease") from None
         lease = FakeLease(host.name, handle)
         try:
-            self.fleet.on_effect(f"{host.name} lease taken")
+            about = "" if of == "host" else f" on {of}"
+            self.fleet.on_effect(f"{host.name} lease{about} taken")
             yield lease
         finally:
             lease.given_back = True

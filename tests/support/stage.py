@@ -86,6 +86,13 @@ def a_stage(folder: Path, hosts: tuple[str, ...] = ("kvm1", "kvm2")) -> None:
     open_store(str(folder / "state.db")).close()
 
 
+def beside(stage: Path, other: Path) -> None:
+    """Make a stage of another database, on the same hosts."""
+    other.mkdir()
+    (other / "hosts").symlink_to(stage / "hosts")
+    open_store(str(other / "state.db")).close()
+
+
 @contextmanager
 def on_stage(folder: Path) -> Iterator[Stage]:
     """Open a stage that was made before."""

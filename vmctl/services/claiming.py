@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.plain import to_plain
+from vmctl.domain.record import AttemptState, ServerState
 from vmctl.domain.server_record import from_xml
 from vmctl.domain.spec import CardWish
-from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseLost
+from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseLost, TimedOut
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of, sighting
 from vmctl.services.planning import look_at_filters, nics_of, pick_addresses
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.network import Network
+    from vmctl.domain.record import Claim
     from vmctl.domain.sample import Guest, HostSample
     from vmctl.ports import HostLease, Neighbours
     from vmctl.sagas.work import Work, World
@@ -144,7 +146,7 @@ class Claims:
             held = self._world.host_leases.hold(arbiter, wait=_PATIENCE, of="networks")
             try:
                 lease = stack.enter_context(held)
-            except HostError as error:
+            except (HostError, TimedOut) as error:
                 names = ", ".join(one.name for one in networks)
                 raise ArbiterDown(
                     arbiter.name,
@@ -204,8 +206,26 @@ class Claims:
         record = with_sample(store.host(host.name), sample)
         claims = store.claims(host.name)
         reason = self.judge.misfit(work.spec, host, record, claims)
+        if reason is None:
+            return
+        # What others of ours hold and have not defined yet is theirs only on record, and each
+        # looks once more before it does: two databases would else keep each other out.
+        there = {one.uuid for one in guests}
+        made = tuple(one for one in claims if one.server in there or not self._awaits(one))
+        if len(made) < len(claims):
+            reason = self.judge.misfit(work.spec, host, record, made)
         if reason is not None:
             raise ClaimLost(f"host {host.name} cannot take the server: {reason}")
+
+    def _awaits(self, claim: Claim) -> bool:
+        """Whether the claim is of an attempt that has yet to define its domain, or is undone."""
+        store = self._world.store
+        if store.server(claim.server).state is not ServerState.BUILDING:
+            return False
+        attempts = store.attempts(claim.server)
+        return any(
+            one.number == claim.number and one.state is AttemptState.HELD for one in attempts
+        )
 
     def _look_at_filters(self, work: Work, sample: HostSample) -> None:
         """Have it on record whether the host enforces what it is asked to: it may have changed."""

@@ -155,7 +155,7 @@ class _Maker:
                 number += 1
             settle_create(work, ended, site.actor)
         fault = ended.fault
-        if isinstance(fault, ClaimLost):
+        if isinstance(fault, ClaimLost | AddressTaken) and self._helps_to_move(fault):
             # Refused under the host's lease or before it: for whoever asked it is the same.
             fault = self._nobody(fault)
         if fault is None and site.patience is not None:
