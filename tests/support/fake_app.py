@@ -54,11 +54,13 @@ class Timely(FakeProber):
         return replace(seen, taken_at=now, facts_at=now)
 
 
-def on_fakes(stage: Stage, meanwhile: Callable[[], object] = lambda: None) -> Product:
+def on_fakes(
+    stage: Stage, meanwhile: Callable[[], object] = lambda: None, inventory: str | None = None
+) -> Product:
     """A command line whose hosts are the stage's; what is done meanwhile is done as it waits."""
-    (stage.folder / "inventory.yaml").write_text(
-        "hosts:\n" + "".join(f"  {name}: {{address: {name}}}\n" for name in stage.hosts) + NETWORKS
-    )
+    hosts = "".join(f"  {name}: {{address: {name}}}\n" for name in stage.hosts)
+    text = f"hosts:\n{hosts}{NETWORKS}" if inventory is None else inventory
+    (stage.folder / "inventory.yaml").write_text(text)
 
     # The store goes by this machine's clock: what is seen on the hosts is to be later than that.
     stage.fleet.sleep(max(time.time() - stage.fleet.now(), 0))
