@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.product import a_sample
 from tests.support.stores import admit
 from vmctl.adapters.migrations import MIGRATIONS
 from vmctl.adapters.store import open_store
@@ -16,6 +17,7 @@ from vmctl.domain.catalog import ServerGroup
 from vmctl.domain.operation import Mark, OperationState
 from vmctl.domain.record import Change, ServerState
 from vmctl.errors import Busy
+from vmctl.services.hosts import sighting
 
 if TYPE_CHECKING:
     from vmctl.adapters.store import SqlStore
@@ -37,8 +39,17 @@ def crowd(deed: str, db: str, count: int, word: str = "") -> Counter[str]:
     return Counter(done.stdout.splitlines())
 
 
-def test_forty_processes_for_ten_places(store: SqlStore, db: str) -> None:
+def test_forty_processes_for_ten_places(
+    store: SqlStore, db: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.save_samples([sighting("kvm1", a_sample())])
+
     outcomes = crowd("places", db, 40, "10")
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n40 processes for 10 places on one database:"
+            f" {outcomes['won']} won, {outcomes['ClaimLost']} refused\n"
+        )
 
     assert outcomes == {"won": 10, "ClaimLost": 30}
     assert len(store.claims("kvm1")) == len(store.servers()) == len(store.operations()) == 10

@@ -10,29 +10,48 @@ import os
 import random
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.children import must_end_within
-from tests.support.stores import a_nic, a_wanted, admit, anything_fits, begin, room_for
+from tests.support.inventories import an_inventory
+from tests.support.servers import SPEC
+from tests.support.stores import a_nic, a_wanted, admit, anything_fits, begin
 from vmctl.adapters.leases import open_leases
 from vmctl.adapters.location import SqliteFile
 from vmctl.adapters.store import SqlStore, engine, open_store
-from vmctl.domain.host_record import Sighting
+from vmctl.domain.host_record import HostRecord, Sighting
 from vmctl.domain.operation import Mark, OperationState
+from vmctl.domain.record import Claim
 from vmctl.errors import VmctlError
+from vmctl.services.judging import Judge
+from vmctl.services.policy import policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PLACE = 512
+PLACE, KEPT = 512, 512
+"""MiB of a server, and of what is kept for a host itself."""
 
 
 def places(store: SqlStore, number: int, word: str) -> str:
-    """Want one of so many places on one host."""
-    judge = room_for(int(word) * PLACE, need=PLACE)
-    admit(store, open_leases(store.location), f"web-{number}", a_wanted("kvm1", PLACE), judge)
+    """Want one of so many places on one host, as the scheduler judges it."""
+    inventory = an_inventory(f"""
+        hosts:
+          kvm1: {{address: kvm1, capacity: {{memory: {KEPT + int(word) * PLACE}MiB}}}}
+        networks:
+          lan: {{source: {{bridge: br-lan}}}}
+        """)
+    judge, host = Judge(inventory, policy_of(inventory), time.time), inventory.hosts["kvm1"]
+    flavor = replace(SPEC.flavor, vcpus=1, memory=PLACE, disk=1024)
+    spec = replace(SPEC, id=f"id-{number}", name=f"web-{number}", flavor=flavor)
+
+    def judged(record: HostRecord, claims: tuple[Claim, ...]) -> str | None:
+        return judge.misfit(spec, host, record, claims)
+
+    admit(store, open_leases(store.location), spec.name, a_wanted("kvm1", PLACE), judged)
     return "won"
 
 
