@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.goldens_xml import same_as_golden
@@ -23,6 +23,7 @@ from tests.support.servers import (
     with_image,
 )
 from vmctl.adapters.render import TemplateRenderer
+from vmctl.domain import hardware
 from vmctl.domain.build import Build, Volume
 from vmctl.domain.machine import Offers, PoolPlace
 from vmctl.domain.sample import RECORD_NAMESPACE
@@ -339,3 +340,55 @@ def test_no_value_gets_out_of_its_place_in_a_domain(
     (record,) = tree.findall(f"metadata/{{{RECORD_NAMESPACE}}}server")
     assert from_xml(ET.tostring(record, encoding="unicode")).spec == spec
     assert [each.tag for each in tree.iter()] == [each.tag for each in harmless.iter()]
+
+
+HOSTILE = st.lists(
+    st.sampled_from(
+        (
+            *("<pwned/>", "'/><pwned a='", '"/><pwned a="', "]]><pwned/>", "</domain><pwned>"),
+            *(
+                "&pwned;",
+                "&lt;pwned/&gt;",
+                "{{ pwned }}",
+                "{% pwned %}",
+                "<!-- pwned",
+                "--><pwned/>",
+            ),
+            *("' pwned='", '" pwned="', "<!DOCTYPE pwned>", "\n<pwned/>\n", "<![CDATA[pwned"),
+        )
+    ),
+    min_size=1,
+    max_size=3,
+).map("".join)
+MEANT = st.sampled_from(
+    ("virtio", "scsi", "sata", "usb", "uefi", "true", "1", "2", "2.0", "q35", "reset", "custom")
+)
+
+
+def wishes_of(keys: dict[str, Any]) -> st.SearchStrategy[dict[str, str]]:
+    known = st.sampled_from(sorted(keys))
+    beyond = HOSTILE | HOSTILE.map(lambda word: f"hw_{word}") | HOSTILE.map(lambda w: f"hw:{w}")
+    return st.dictionaries(known | beyond, HOSTILE | MEANT, max_size=4)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(wishes_of(hardware._BY_PROPERTY), wishes_of(hardware._BY_SPEC))
+@example({"os_type": "'/><pwned a='"}, {})
+@example({"hw_machine_type": "q35'/><pwned a='"}, {})
+@example({}, {"hw:cpu_model": "x</model><pwned/>", "hw:cpu_mode": "custom"})
+def test_no_property_of_an_image_or_flavor_gets_out_of_its_place(
+    properties: dict[str, str], specs: dict[str, str]
+) -> None:
+    spec = replace(with_image(**properties), flavor=replace(SPEC.flavor, extra_specs=specs))
+    try:
+        xml = a_domain(spec)
+    except VmctlError:
+        return  # refused by its name
+
+    root = ET.fromstring(xml)
+    (metadata,) = root.findall("metadata")
+    (record,) = metadata
+    told = from_xml(ET.tostring(record, encoding="unicode")).spec
+    assert (told.image.properties, told.flavor.extra_specs) == (properties, specs)
+    root.remove(metadata)
+    assert "pwned" not in ET.tostring(root, encoding="unicode")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax import saxutils
+from xml.sax.saxutils import quoteattr
 
 __all__ = ["Element", "escape", "quoteattr", "read", "text", "whole", "write"]
 
@@ -17,6 +18,11 @@ def read(xml: str) -> Element:
         return ET.fromstring(xml)  # noqa: S314 - nothing can expand without a document type
     except ET.ParseError as error:
         raise ValueError(f"it is no XML: {error}") from None
+
+
+def escape(words: str) -> str:
+    """Write words as the text of an element; a bare carriage return would be read as a newline."""
+    return saxutils.escape(words, {"\r": "&#13;"})
 
 
 def write(element: Element) -> str:
