@@ -1,4 +1,4 @@
-"""The main job, shown on the lab: each command before its output."""
+"""The main job, shown on the lab: each command before its output, and what is proven at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 
 from tests.lab import stock
 from tests.lab.operator import libvirt_uri
+from tests.lab.outside import Lab, plain
 from tests.lab.plan import LabPlan
+from tests.lab.servers import Left, lefts
 
 GROUP, FLAVOR = "spread", "m1.nano"
 
@@ -19,6 +21,7 @@ def run(plan: LabPlan) -> int:
     """Show hosts, and the main job on all of them: from the words to a guest, and nothing left."""
     stock.fill(plan, environ(plan))
     _clear(plan)
+    before = lefts(Lab(root=plan.root))
     key = str(plan.key)
     names = [f"demo-{index}" for index in range(1, min(len(plan.hosts), 3) + 1)]
     create = (
@@ -47,6 +50,7 @@ def run(plan: LabPlan) -> int:
         commands.append(("virsh", "-c", libvirt_uri(plan, host), "list", "--all"))
         commands.append(("virsh", "-c", libvirt_uri(plan, host), "vol-list", "default"))
     failed = [shlex.join(command) for command in commands if _show(plan, *command)]
+    failed += prove(Lab(root=plan.root), before)
     _clear(plan)
     print(f"""
 The lab is up. To go on by hand:
@@ -57,6 +61,25 @@ The lab is up. To go on by hand:
     for command in failed:
         print(f"failed: {command}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def prove(lab: Lab, before: dict[str, Left]) -> list[str]:
+    """Look at each host as if at its keyboard; say what of the demo is left, or is changed."""
+    print()
+    wrong = []
+    for name, found in lefts(lab).items():
+        # Somebody who went on by hand has servers of their own there.
+        new = found.since(before.get(name))
+        if new:
+            wrong.append(f"{name}: left of the demo: {new}")
+        else:
+            print(f"proven: {name} has no domain, volume, packet filter or DHCP promise of it left")
+    changed = plain(*lab.command("check-foreign"), seconds=120)
+    if changed.returncode:
+        wrong.append(f"what is not ours is not as it was: {changed.stdout}{changed.stderr}")
+    else:
+        print("proven: what was there before vmctl is byte for byte as it was, on every host")
+    return wrong
 
 
 def _clear(plan: LabPlan) -> None:

@@ -93,6 +93,18 @@ class Left:
     def __bool__(self) -> bool:
         return any((self.domains, self.volumes, self.filters, self.reserved, self.files))
 
+    def since(self, before: Left | None) -> Left:
+        """What is there that was not there before."""
+        if before is None:
+            return self
+        return Left(
+            domains=self.domains - before.domains,
+            volumes=self.volumes - before.volumes,
+            filters=self.filters - before.filters,
+            reserved=self.reserved - before.reserved,
+            files=self.files - before.files,
+        )
+
 
 def left(lab: Lab, name: str) -> Left:
     """Look at a host as if at its keyboard."""
