@@ -133,6 +133,11 @@ class HostError(VmctlError):
 class HostUnreachable(HostError):
     """No connection to the host within the time limit."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all was heard, though the way there is open as far as we see it."""
+        return self.reason in {"timeout", "route"}
+
 
 class HostKeyError(HostError):
     """The host's key is unknown, or not the one that was pinned."""

@@ -58,7 +58,7 @@ class Jumps:
         # Bounded like everything else: the one who connects has a deadline of its own.
         if not jump.lock.acquire(timeout=max(deadline - time.monotonic(), 0) + _GRACE):
             raise HostUnreachable(
-                host, f"{host}: its jump host {hops[-1].alias} did not answer", reason="timeout"
+                host, f"{host}: its jump host {hops[-1].alias} did not answer", reason="jump"
             )
         try:
             if jump.link is not None and jump.link.alive:

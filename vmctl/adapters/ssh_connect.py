@@ -29,6 +29,7 @@ from vmctl.adapters.ssh_errors import (
     Met,
     NoAnswer,
     ProxyFailed,
+    ProxySilent,
     Silent,
     ssh_errors,
 )
@@ -118,7 +119,15 @@ def about(hop: Hop, host: str, limit: float, *, jump: bool) -> Met:
     who = f"{host}: its jump host {hop.alias} ({hop.shown})" if jump else f"{host} ({hop.shown})"
     config = f"-F {hop.config} " if hop.config else ""
     way = f"{config}-l {hop.user} -p {hop.port} {hop.alias}"
-    return Met(host=host, who=who, hostname=hop.hostname, port=hop.port, way=way, limit=limit)
+    return Met(
+        host=host,
+        who=who,
+        hostname=hop.hostname,
+        port=hop.port,
+        way=way,
+        limit=limit,
+        jump=jump,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +282,10 @@ def _early(transport: Transport | None, entry: Entry, error: Exception) -> Excep
     """Return what a failure means where sshd had not even told its version; else the failure."""
     if isinstance(error, AuthenticationException | IncompatiblePeer):
         return error
+    early = transport is None or not transport.remote_version
     if time.monotonic() >= entry.deadline - 0.1:
-        return Silent()
-    if transport is None or not transport.remote_version:
+        return ProxySilent() if early and entry.hop.proxy_command else Silent()
+    if early:
         return ProxyFailed() if entry.hop.proxy_command else Dropped()
     return error
 
@@ -306,6 +316,8 @@ def _through(entry: Entry, transport: Transport) -> Channel:
         # The jump host tells no more than this of what stood in the way behind it.
         raise Beyond(_CHANNEL.get(error.code, "refused")) from error
     except SSHException as error:
+        if not transport.is_active():
+            raise Beyond("the connection to it was lost") from error
         raise NoAnswer from error
 
 
@@ -351,7 +363,9 @@ def _tcp(entry: Entry) -> socket.socket:
             sock.connect(address)
         except OSError as error:
             sock.close()
-            failure = error
+            # An address that refuses tells more than one that is silent.
+            if not isinstance(failure, ConnectionRefusedError):
+                failure = error
             continue
         _watch(sock)
         return sock

@@ -53,13 +53,25 @@ _KEY = Meaning(
     HostKeyError, "unknown", "the host key was refused", "vmctl host trust {host} shows and pins it"
 )
 _ROUTE = Meaning(HostUnreachable, "route", "there is no route to it", "is its network up?")
+_OFFLINE = Meaning(
+    HostUnreachable,
+    "network",
+    "no network leads there from here",
+    "is this machine's own network up?",
+)
+_LATE = Meaning(
+    HostUnreachable,
+    "late",
+    "the login did not end within {limit:g} s",
+    "an ssh agent that hangs, or the look-up of its name: try `ssh {way}`",
+)
 
 TABLE: dict[str, Meaning] = {
     # Ours, raised on the way in.
     "NoAnswer": _NO_ANSWER,
     "Silent": _SILENT,
     "Dropped": _DROPPED,
-    "Late": _NO_ANSWER,
+    "Late": _LATE,
     "Beyond": Meaning(
         HostUnreachable,
         "jump",
@@ -68,6 +80,12 @@ TABLE: dict[str, Meaning] = {
     ),
     "ProxyFailed": Meaning(
         HostUnreachable, "proxy", "its ProxyCommand ended", "run the command by hand"
+    ),
+    "ProxySilent": Meaning(
+        HostUnreachable,
+        "proxy",
+        "nothing came through its ProxyCommand within {limit:g} s",
+        "run the command by hand",
     ),
     "NoKey": Meaning(
         LoginRefused,
@@ -148,7 +166,7 @@ TABLE: dict[str, Meaning] = {
 
 _ERRNO = {
     errno.EHOSTUNREACH: _ROUTE,
-    errno.ENETUNREACH: _ROUTE,
+    errno.ENETUNREACH: _OFFLINE,
     errno.EHOSTDOWN: _ROUTE,
     errno.ETIMEDOUT: _NO_ANSWER,
 }
@@ -174,6 +192,10 @@ class ProxyFailed(Exception):
     """The ProxyCommand could not be run, or ended at once."""
 
 
+class ProxySilent(Exception):
+    """The ProxyCommand runs, and nothing came through it."""
+
+
 class NoKey(Exception):
     """There was no key to offer."""
 
@@ -192,6 +214,7 @@ class Met:
     port: int = 22
     way: str = ""
     limit: float = 0
+    jump: bool = False  # whether it is a jump host: of the host behind it that says nothing
 
 
 def meaning_of(error: BaseException) -> Meaning | None:
@@ -226,9 +249,10 @@ def translate(meaning: Meaning, met: Met, detail: str) -> HostError:
         "limit": met.limit,
         "detail": detail,
     }
+    behind = met.jump and meaning.error is HostUnreachable
     return meaning.error(
         met.host,
         f"{met.who}: {meaning.what.format(**words)}",
         hint=meaning.hint.format(**words) or None,
-        reason=meaning.reason,
+        reason="jump" if behind else meaning.reason,
     )

@@ -31,9 +31,9 @@ def host_retire(
 ) -> None:
     """Write off a host that will never come back: its servers, their room and their addresses.
 
-    It must not answer, or not be in the inventory any more. What is on it cannot be proven gone:
-    should it ever run again, its servers' addresses may be in use twice. So its name is asked for
-    once more; --yes does not answer that.
+    It must be silent, its jump hosts answering, or not be in the inventory any more. What is on it
+    cannot be proven gone: should it ever run again, its servers' addresses may be in use twice. So
+    its name is asked for once more; --yes does not answer that.
     """
     from vmctl.services.retiring import held_on, refuse_alive, retire
 

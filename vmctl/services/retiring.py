@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from vmctl.sagas.work import World
 
 FAULT = "its host was retired"
+_ANSWERS = frozenset({"refused", "silent", "dropped", "protocol", "lost"})
+"""Reasons for which there is no connection, yet some machine has answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +63,33 @@ def refuse_alive(
     try:
         prober.look(host, depth="quick", before=sample_of(store.host(name)))
     except HostUnreachable as error:
-        return error
+        if error.silent:
+            return error
+        raise _unsure(name, error) from error
     except HostError as error:
-        raise Conflict(
-            f"something answers at {name}, which is to be retired: {error.message}",
-            hint="if that is another machine now, take the host out of the inventory first",
-        ) from error
+        raise _answering(name, error) from error
     raise Conflict(
         f"{name} answers: it is not gone",
         hint=f"its servers can be deleted: vmctl server list --host {name}; what is owed to it is"
         " paid by vmctl operation resume --all",
+    )
+
+
+def _unsure(name: str, error: HostUnreachable) -> Conflict:
+    if error.reason in _ANSWERS:
+        return _answering(name, error)
+    return Conflict(
+        f"nobody can say whether {name} is gone: {error.message}",
+        hint="mend the way there, and run this again; or if you know that it will never come back,"
+        f" take {name} out of the inventory first",
+    )
+
+
+def _answering(name: str, error: HostError) -> Conflict:
+    return Conflict(
+        f"something answers at {name}, which is to be retired: {error.message}",
+        hint=f"if {name} runs, have it answer again, or turn it off; if that is another machine"
+        f" now, take {name} out of the inventory first",
     )
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.support.stage import CREATION, SPEC, Stage, a_stage, create, on_stage
 from tests.support.stores import ACTOR, a_new, begin
+from vmctl.adapters.prober import ShellProber
+from vmctl.adapters.ssh import Jumps, SshShell
+from vmctl.adapters.ssh_config import Hop, Route
+from vmctl.domain.host import Host
 from vmctl.domain.host_record import Sighting
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import AttemptState, ServerState
-from vmctl.errors import Busy, Conflict, HostKeyError, HostUnreachable, NotFound
+from vmctl.errors import Busy, Conflict, HostError, HostKeyError, HostUnreachable, NotFound
 from vmctl.sagas import CREATE
 from vmctl.services.delete import delete_server
 from vmctl.services.recovery import resume
@@ -223,6 +230,104 @@ def test_one_that_answers_in_any_way_is_refused(stage: Stage) -> None:
 
     with pytest.raises(Conflict, match=r"something answers at kvm1.*another one"):
         refuse_alive("kvm1", stage.hosts, Changed(), stage.sql)  # type: ignore[arg-type] # never returns
+
+
+class Way:
+    """Leads to one host over real sockets, whatever listens there."""
+
+    def __init__(self, *ports: int) -> None:
+        hops = tuple(Hop(alias=f"hop{port}", hostname="127.0.0.1", port=port) for port in ports)
+        self._shell = SshShell(
+            Host(name="kvm1", address="127.0.0.1"),
+            lambda: Route(hops=hops),
+            Jumps(),
+            connect_limit=0.5,
+        )
+
+    def shell(self, host: Host) -> SshShell:
+        assert host.name == "kvm1"
+        return self._shell
+
+    def close(self) -> None:
+        self._shell.close()
+
+
+def asked(stage: Stage, *ports: int) -> HostError | None:
+    """Ask for a host whose sshd, behind those of its jump hosts, is on this port."""
+    prober = ShellProber(Way(*ports), stage.world.clock)
+    return refuse_alive("kvm1", stage.hosts, prober, stage.sql)
+
+
+@contextmanager
+def listening() -> Iterator[tuple[socket.socket, int]]:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        yield server, server.getsockname()[1]
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """Give a port whose machine takes no more connections, and does not say so."""
+    with listening() as (_, port), ExitStack() as stack:
+        for _ in range(3):
+            other = stack.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def refused() -> int:
+    with listening() as (_, port):
+        return port
+
+
+def test_one_that_nothing_is_heard_of_within_the_limit_may_be_retired(stage: Stage) -> None:
+    with deaf() as port:
+        silence = asked(stage, port)
+
+    assert silence is not None
+    assert (silence.reason, "no answer within 0.5 s" in silence.message) == ("timeout", True)
+
+
+def test_one_whose_port_refuses_is_a_machine_that_runs(stage: Stage) -> None:
+    with pytest.raises(Conflict, match=r"something answers at kvm1.*was refused") as raised:
+        asked(stage, refused())
+
+    assert "take kvm1 out of the inventory" in str(raised.value.hint)
+
+
+def test_one_whose_sshd_hangs_is_a_machine_that_runs(stage: Stage) -> None:
+    with (
+        listening() as (_, port),
+        pytest.raises(Conflict, match=r"something answers at kvm1.*then said nothing"),
+    ):
+        asked(stage, port)
+
+
+def test_one_whose_sshd_drops_us_is_a_machine_that_runs(stage: Stage) -> None:
+    with listening() as (server, port):
+        server.settimeout(10)
+
+        def drop() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        dropping = Thread(target=drop, daemon=True)
+        dropping.start()
+        with pytest.raises(Conflict, match="something answers at kvm1"):
+            asked(stage, port)
+
+
+def test_one_behind_a_jump_host_that_does_not_answer_may_be_there(stage: Stage) -> None:
+    with deaf() as jump, pytest.raises(Conflict) as silent:
+        asked(stage, jump, 22)
+    with pytest.raises(Conflict) as away:
+        asked(stage, refused(), 22)
+
+    for raised in (silent, away):
+        assert raised.value.message.startswith("nobody can say whether kvm1 is gone: ")
+        assert "its jump host hop" in raised.value.message
+        assert "take kvm1 out of the inventory" in str(raised.value.hint)
 
 
 def test_one_that_is_silent_is_told_so(stage: Stage) -> None:
