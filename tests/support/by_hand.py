@@ -82,6 +82,17 @@ def move(fleet: FakeFleet, host: str, other: str, uuid: str) -> None:
     undefine(fleet, host, uuid)
 
 
+def carry(fleet: FakeFleet, host: str, other: str, uuid: str) -> None:
+    """Have the volumes of a server in another host's pool, too, and what they lie on."""
+    there = fleet.picture(host)["pools"]["default"]["volumes"]
+    with fleet.state(other) as state:
+        mine = {name: one for name, one in there.items() if name.startswith(uuid)}
+        bases = {
+            name: there[name] for name in (one.get("backing") for one in mine.values()) if name
+        }
+        state["pools"]["default"]["volumes"] |= copy.deepcopy(bases | mine)
+
+
 def reboot_host(fleet: FakeFleet, host: str, boot: str) -> None:
     """Boot a host: all that ran there is off, but for what starts by itself."""
     with fleet.state(host) as state:

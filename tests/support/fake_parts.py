@@ -108,8 +108,16 @@ class FakeProber:
         with self.fleet.state(host.name) as state:
             guests = tuple(guest_of(uuid, each) for uuid, each in state["machines"].items())
             boot = state.get("boot")
+            kind = state["pools"].get("default", {}).get("file_system", "ext4")
         now = self.fleet.now()
-        pool = FoundPool(name="default", active=True, capacity=102_400, available=102_400)
+        pool = FoundPool(
+            name="default",
+            type="dir",
+            active=True,
+            capacity=102_400,
+            available=102_400,
+            file_system=kind,
+        )
         return HostSample(
             taken_at=now,
             facts_at=now,

@@ -14,6 +14,7 @@ from vmctl.cli.server_words import stamp, the_server
 from vmctl.domain.action import step_runs
 from vmctl.domain.operation import OperationState
 from vmctl.errors import NotFound
+from vmctl.sagas import CLEANUP
 
 if TYPE_CHECKING:
     from vmctl.cli.context import Context
@@ -114,6 +115,11 @@ def _next(context: Context, found: Operation) -> str | None:
             return "its owner is at work: wait for it"
         case OperationState.RUNNING | OperationState.STUCK:
             return f"vmctl operation resume {found.id}, or unwind {found.id}"
+        case OperationState.OWED if found.saga == CLEANUP.name:
+            return (
+                f"vmctl operation resume {found.id} takes away what is left; to leave it as it is:"
+                f" vmctl operation unwind {found.id}"
+            )
         case OperationState.OWED:
             return f"vmctl operation resume {found.id}, once {found.host or 'its host'} answers"
     return None

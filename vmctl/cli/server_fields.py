@@ -135,11 +135,12 @@ def _security_groups(story: Story) -> list[dict[str, str]]:
 
 
 def _plan(story: Story) -> Mapping[str, object]:
-    return story.attempts[-1].plan if story.attempts else {}
+    mine = (one.plan for one in story.attempts if one.number == story.server.attempt)
+    return next(mine, {})
 
 
 def _cards(story: Story) -> list[Mapping[str, object]]:
-    """Give the network cards of the last attempt, as they were planned."""
+    """Give the network cards of the attempt that it stands by, as they were planned."""
     cards = _plan(story).get("cards")
     return [card for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
 

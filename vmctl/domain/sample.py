@@ -50,7 +50,15 @@ class FoundPool:
         kind = self.file_system or ""
         return self.type in ("netfs", "gluster", "rbd") or kind.startswith(_NETWORK_FILE_SYSTEMS)
 
+    @property
+    def on_own_disk(self) -> bool:
+        """Whether its files are surely no other machine's: of what is unheard of, nobody knows."""
+        return self.type in ("dir", "fs") and self.file_system in _OWN_FILE_SYSTEMS
 
+
+_OWN_FILE_SYSTEMS = frozenset(
+    {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "tmpfs", "xfs", "zfs"}
+)
 _NETWORK_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "ceph", "9p", "gfs", "ocfs", "lustre", "afs", "beegfs", "virtiofs"),
     *("glusterfs", "fuse.gluster", "fuse.ceph", "fuse.sshfs", "fuse.s3"),

@@ -221,8 +221,12 @@ class Store(Protocol):
         nothing. One that stands nowhere any more is in ERROR until it is seen again.
         """
 
-    def move(self, server: Server, wanted: Wanted, *, event: Event) -> Turn | None:
+    def move(
+        self, server: Server, wanted: Wanted, *, operation: str, owed: NewOperation, event: Event
+    ) -> Turn | None:
         """Have a server's attempt, claim, cards and addresses be on the host it was moved to.
+
+        What it may have left on its old host is owed to that, by an operation of this id.
 
         None where an operation is at it, or it is not as it was read. Raises AddressTaken, and
         then nothing was written.

@@ -14,6 +14,7 @@ from vmctl.sagas import presence
 from vmctl.sagas.saga import Saga, Step
 
 if TYPE_CHECKING:
+    from vmctl.domain.build import Card
     from vmctl.sagas.work import Work
 
 
@@ -44,16 +45,26 @@ def ensure_disks(work: Work) -> None:
 def ensure_network(work: Work) -> None:
     """Have each card's filter, and its addresses in the network's own DHCP."""
     for card in work.build.cards:
-        if card.filter:
-            groups = tuple(work.groups[name] for name in card.groups)
-            xml = work.world.renderer.filter(
-                card.filter, groups, mac=card.mac, addresses=card.addresses
-            )
-            work.hypervisor.ensure_filter(card.filter, xml)
-        if card.reserved:
-            work.hypervisor.ensure_reservation(
-                card.source, mac=card.mac, addresses=card.addresses, name=told_name(work.spec)
-            )
+        ensure_filter(work, card)
+        ensure_reservation(work, card)
+
+
+def ensure_filter(work: Work, card: Card) -> None:
+    """Have a card's filter, if it is to have one."""
+    if card.filter:
+        groups = tuple(work.groups[name] for name in card.groups)
+        xml = work.world.renderer.filter(
+            card.filter, groups, mac=card.mac, addresses=card.addresses
+        )
+        work.hypervisor.ensure_filter(card.filter, xml)
+
+
+def ensure_reservation(work: Work, card: Card) -> None:
+    """Have a card's addresses in the network's own DHCP, if that gives them out."""
+    if card.reserved:
+        work.hypervisor.ensure_reservation(
+            card.source, mac=card.mac, addresses=card.addresses, name=told_name(work.spec)
+        )
 
 
 def ensure_seed(work: Work) -> None:

@@ -10,7 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.record import Power
-from vmctl.errors import Conflict, Interrupted, NameTaken, RemoteFailed, RemoteTimedOut
+from vmctl.errors import (
+    AddressTaken,
+    Conflict,
+    Interrupted,
+    NameTaken,
+    RemoteFailed,
+    RemoteTimedOut,
+)
+from vmctl.sagas.create import ensure_filter, ensure_reservation
 from vmctl.sagas.presence import is_ours
 from vmctl.sagas.saga import Saga, Step
 
@@ -74,7 +82,25 @@ def off(work: Work) -> None:
 def run(work: Work) -> None:
     """Have it running."""
     own_machine(work)
+    if work.params.get("anew"):
+        _settle_in(work)
     work.hypervisor.ensure_running(work.build.server)
+    if work.params.get("anew") and work.spec.autostart:
+        work.hypervisor.ensure_autostart(work.build.server, on=True)
+
+
+def _settle_in(work: Work) -> None:
+    """Have beside its domain what only a create makes: somebody may have brought it here by hand.
+
+    Rules that are not on record cannot be made; whether it starts without is its host's to say.
+    """
+    for card in work.build.cards:
+        if all(name in work.groups for name in card.groups):
+            ensure_filter(work, card)
+        try:
+            ensure_reservation(work, card)
+        except AddressTaken as error:
+            work.tell(f"it may get another address on {card.network}: {error.message}")
 
 
 def run_again(work: Work) -> None:

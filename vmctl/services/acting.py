@@ -17,7 +17,7 @@ from vmctl.domain.spec import Secrets
 from vmctl.errors import Busy, Conflict, NotFound
 from vmctl.services.believing import now
 from vmctl.services.doing import do
-from vmctl.services.kept import work_of
+from vmctl.services.kept import anew, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +67,7 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
     ran = server.power is Power.RUNNING
     params = {**errand.params, "was": server.state.value, "ran": ran, "deed": deed.name}
     params |= {"task": deed.task, "at": recovery.world.clock()}
+    params |= anew(store, server, errand.saga)
     if deed.after is not None:
         params["after"] = deed.after.value
     new = NewOperation(

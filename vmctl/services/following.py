@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from vmctl.domain.build import Build
 from vmctl.domain.names import name_problem
 from vmctl.domain.observation import Observation
+from vmctl.domain.operation import NewOperation
 from vmctl.domain.plain import from_plain
 from vmctl.domain.record import AttemptState, Power, ServerState, address_scope
 from vmctl.domain.server_line import STANDS
 from vmctl.domain.server_record import Maker, is_rescued, made_by
 from vmctl.domain.sight import Whereabouts, whereabouts
 from vmctl.errors import AddressTaken, NameTaken
+from vmctl.sagas import CLEANUP
+from vmctl.services.leaving import is_left
 from vmctl.services.planning import wanted_of
 
 if TYPE_CHECKING:
@@ -170,10 +174,16 @@ class Following:
             return None
         old = from_plain(Build, attempt.plan)
         for _ in range(_TRIES):
-            build, lost = self._rebased(old, sight.host)
+            build, lost = self._rebased(old, server, sight.host)
             try:
                 wanted = wanted_of(build, self.hosts[sight.host])
-                turn = self.store.move(server, wanted, event=self.event)
+                turn = self.store.move(
+                    server,
+                    wanted,
+                    operation=str(uuid.uuid4()),
+                    owed=self._owed(server),
+                    event=self.event,
+                )
             except AddressTaken:
                 continue
             if turn is None:
@@ -186,12 +196,30 @@ class Following:
             return sight
         return None
 
-    def _rebased(self, old: Build, host: str) -> tuple[Build, list[str]]:
+    def _owed(self, server: Server) -> NewOperation:
+        """Say who is to clean up what a server that was moved has left on its host."""
+        actor = self.event.actor
+        return NewOperation(
+            kind="move",
+            saga=CLEANUP.name,
+            version=CLEANUP.version,
+            owner=f"{actor.login}@{actor.client}",
+            server=server.id,
+            host=server.host,
+        )
+
+    def _rebased(self, old: Build, server: Server, host: str) -> tuple[Build, list[str]]:
         """Plan an attempt for another host, without the addresses that others hold there."""
         cards, lost = [], []
+        # What it left there when it was moved away before is its own again.
+        left = [one for one in self.store.attempts(server.id) if is_left(one, server)]
+        own = {
+            (nic.scope, address) for one in left for nic in one.nics for address in nic.addresses
+        }
         for card in old.cards:
             scope = address_scope(card.network, host) if card.kind == "network" else card.scope
             taken = self.store.addresses(scope) if scope != card.scope else frozenset()
+            taken -= {address for where, address in own if where == scope}
             lost += [one for one in card.addresses if one in taken]
             kept = tuple(one for one in card.addresses if one not in taken)
             cards.append(replace(card, scope=scope, addresses=kept))

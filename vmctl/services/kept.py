@@ -8,6 +8,8 @@ from vmctl.domain.build import Build
 from vmctl.domain.network import Network
 from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.spec import GroupUse, Secrets, ServerSpec
+from vmctl.sagas import CREATE
+from vmctl.sagas.power import REBOOT_HARD
 from vmctl.sagas.work import Work
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from vmctl.domain.host import Host
     from vmctl.domain.operation import Token
     from vmctl.domain.record import Attempt, Server
+    from vmctl.ports import Store
+    from vmctl.sagas.saga import Saga
     from vmctl.sagas.work import World
 
 T = TypeVar("T")
@@ -26,6 +30,20 @@ def create_params(
 ) -> Mapping[str, object]:
     """Give what a create's operation keeps for whoever resumes it: NewOperation's `params`."""
     return {"networks": to_plain(networks), "groups": to_plain(groups)}
+
+
+def anew(store: Store, server: Server, saga: Saga[Work]) -> Mapping[str, object]:
+    """Give what a start needs that is to make a server's filters and reservations once more.
+
+    A hard reboot does, and every start of one that was moved by hand: nobody knows what its new
+    host has of them. Nothing for any other deed.
+    """
+    moved = any(one.number > server.attempt for one in store.attempts(server.id))
+    if saga.name != REBOOT_HARD.name and not moved:
+        return {}
+    made = (one for one in store.operations(server=server.id) if one.saga == CREATE.name)
+    groups = next((one.params["groups"] for one in made if "groups" in one.params), {})
+    return {"anew": True, "groups": groups}
 
 
 def work_of(

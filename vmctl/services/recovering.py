@@ -11,12 +11,13 @@ from vmctl.domain.plain import from_plain
 from vmctl.domain.record import AttemptState, Change, ServerState
 from vmctl.domain.spec import Secrets, ServerSpec
 from vmctl.errors import NotFound, OwnershipLost, StateError, VmctlError
-from vmctl.sagas import CREATE, DELETE, SAGAS
+from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS
 from vmctl.sagas.presence import is_ours
 from vmctl.sagas.saga import Outcome
 from vmctl.sagas.setting import tell
 from vmctl.services.doing import do
 from vmctl.services.kept import work_of
+from vmctl.services.leaving import clean_behind, is_left, leave_be
 from vmctl.services.running import Ended, pay, run_attempt, run_delete, turn_back, was_kept
 from vmctl.services.settling import owed_of, settle_create, settle_delete
 
@@ -159,10 +160,24 @@ class Case:
                 f"cleaning {attempt.host} of attempt {attempt.number} at server {self.server.name}"
             )
             try:
-                fault = pay(self.work(attempt)) or fault
+                fault = self._clean(attempt) or fault
             except NotFound as error:
                 fault = error
         return fault
+
+    def _clean(self, attempt: Attempt) -> Exception | None:
+        work = self.work(attempt)
+        if not is_left(attempt, self.server) or self.server.deleted is not None:
+            return pay(work)
+        return clean_behind(work, self.work(self.current()))
+
+    def leave(self) -> Recovered:
+        """Give up what a server that was moved by hand has left on its old host."""
+        fault = None
+        for attempt in owed_of(self.store, self.server.id):
+            if is_left(attempt, self.server) and attempt.host == self.operation.host:
+                fault = leave_be(self.work(attempt)) or fault
+        return self.end(OperationState.OWED if fault else OperationState.UNWOUND, fault)
 
     def current(self) -> Attempt:
         """Find the server's last attempt."""
@@ -208,7 +223,8 @@ class Case:
             host=self.operation.host,
             detail=detail,
         )
-        self.store.finish(self.token, state, change=change, event=event)
+        text = str(fault) if fault is not None and self.operation.saga == CLEANUP.name else None
+        self.store.finish(self.token, state, change=change, fault=text, event=event)
         return self.recovered(state, fault)
 
     def recovered(self, state: OperationState, fault: Exception | None) -> Recovered:

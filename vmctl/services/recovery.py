@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
-from vmctl.sagas import CREATE, DELETE, SAGAS, SET
+from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS, SET
 from vmctl.services.doing import no_way_back
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
@@ -74,7 +74,9 @@ def pay_owed(recovery: Recovery, hosts: Collection[str]) -> tuple[Recovered, ...
         owing = {one.host for one in owed_of(store, operation.server)}
         if operation.saga == SET.name:
             owing = {operation.host or ""} if operation.state is OperationState.OWED else set()
-        if not owing.intersection(hosts) or not _is_settled(
+        # One whose debts another one of its server's has paid is only to be ended.
+        spent = operation.state is OperationState.OWED and not owing
+        if not (spent or owing.intersection(hosts)) or not _is_settled(
             operation, store.server(operation.server)
         ):
             continue
@@ -96,6 +98,8 @@ def _recover(
         if _is_settled(case.operation, case.server):
             if case.operation.saga == SET.name:
                 return case.tell_host()
+            if back and case.operation.saga == CLEANUP.name:
+                return case.leave()
             return case.pay_only(hosts)
         if case.operation.saga == DELETE.name:
             return case.call_off() if back else case.delete()
@@ -157,6 +161,8 @@ def _is_settled(operation: Operation, server: Server) -> bool:
         return server.deleted is not None
     if operation.saga == SET.name:
         return bool(operation.params.get("alone"))
+    if operation.saga == CLEANUP.name:
+        return True
     return operation.saga == CREATE.name and server.state is not ServerState.BUILDING
 
 

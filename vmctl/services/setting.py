@@ -133,7 +133,8 @@ def _set_once(
     )
     server = carry_out(recovery, server, errand)
     _pay(recovery, server)
-    called = store.attempts(server.id)[-1].plan.get("name")
+    attempts = store.attempts(server.id)
+    called = next(one.plan.get("name") for one in attempts if one.number == server.attempt)
     renamed = plan.new.name != plan.old.name
     return Edited(domain=str(called) if renamed and called not in (None, server.name) else None)
 

@@ -42,15 +42,16 @@ def test_one_that_was_moved_is_on_its_new_host_with_all_that_it_holds(stage: Sta
     look(stage)
 
     assert on_record(stage) == (SPEC.name, "kvm2", ServerState.ACTIVE, Power.RUNNING)
-    (attempt,) = stage.sql.attempts(SPEC.id)
+    attempt, left = stage.sql.attempts(SPEC.id)
     assert (attempt.number, attempt.host, attempt.state) == (1, "kvm2", AttemptState.BEGUN)
+    assert (left.number, left.host, left.state) == (2, "kvm1", AttemptState.OWED)
     assert [(one.host, one.memory, one.disk) for one in attempt.claims] == [
         ("kvm2", one.memory, one.disk) for one in before.claims
     ]
-    assert (stage.sql.claims("kvm1"), len(stage.sql.claims("kvm2"))) == ((), 1)
+    assert [len(stage.sql.claims(host)) for host in ("kvm1", "kvm2")] == [1, 1]
     assert [one.mac for one in attempt.nics] == [one.mac for one in before.nics]
     assert [one.scope for one in attempt.nics] == ["nat@kvm2", "lan"]
-    assert stage.sql.addresses("nat@kvm1") == frozenset()
+    assert stage.sql.addresses("nat@kvm1") == frozenset(before.nics[0].addresses)
     assert stage.sql.addresses("nat@kvm2") == frozenset(before.nics[0].addresses)
     assert told(stage) == [("host", "kvm1", "kvm2")]
 
@@ -61,7 +62,7 @@ def test_one_that_was_moved_can_be_deleted_where_it_is(stage: Stage) -> None:
     delete_server(stage.recovery, look(stage))
 
     assert SPEC.id not in stage.fleet.picture("kvm2")["machines"]
-    assert stage.sql.claims() == ()
+    assert stage.sql.claims("kvm2") == ()
 
 
 def test_one_on_two_hosts_is_not_deleted(stage: Stage) -> None:
@@ -88,9 +89,15 @@ def test_one_that_was_moved_back_is_where_it_was(stage: Stage) -> None:
     look(stage)
 
     after = stage.sql.attempts(SPEC.id)
-    assert [(one.host, one.nics, one.plan) for one in after] == [
+    assert [(one.host, one.nics, one.plan) for one in after[:1]] == [
         (one.host, one.nics, one.plan) for one in before
     ]
+    # What it had left there is its own again, and what it left on kvm2 is owed now.
+    assert [(one.host, one.state) for one in after[1:]] == [
+        ("kvm1", AttemptState.RELEASED),
+        ("kvm2", AttemptState.OWED),
+    ]
+    assert [one.host for one in stage.sql.operations(unfinished=True)] == ["kvm2"]
 
 
 def test_an_address_that_another_has_on_the_new_host_is_not_taken_from_it(stage: Stage) -> None:
@@ -109,7 +116,7 @@ def test_an_address_that_another_has_on_the_new_host_is_not_taken_from_it(stage:
 
     now(replace(stage.recovery, tell=said.append), stage.sql.server(SPEC.id))
 
-    (attempt,) = stage.sql.attempts(SPEC.id)
+    attempt, _ = stage.sql.attempts(SPEC.id)
     assert [one.addresses for one in attempt.nics] == [(), before.nics[1].addresses]
     assert said == [f"{SPEC.name}: its address {address} is another server's on kvm2"]
 

@@ -274,10 +274,12 @@ class SqlStore(Readings):
         with self.writing() as tx:
             return observing.observe(tx, observations, event)
 
-    def move(self, server: Server, wanted: Wanted, *, event: Event) -> Turn | None:
-        """Have a server that was moved by hand be on its new host, with all that it holds."""
+    def move(
+        self, server: Server, wanted: Wanted, *, operation: str, owed: NewOperation, event: Event
+    ) -> Turn | None:
+        """Have a server that was moved by hand be on its new host, and its old one owed."""
         with self.writing() as tx:
-            return following.move(tx, server, wanted, event)
+            return following.move(tx, server, wanted, operation, owed, event=event)
 
     def rename(
         self, server: Server, name: str, plan: Mapping[str, object], *, event: Event
