@@ -232,6 +232,26 @@ def test_a_host_whose_libvirt_does_not_answer_is_refused(stage: Stage) -> None:
     assert caught.value.hint == "vmctl host check kvm2"
 
 
+def test_one_look_that_libvirt_had_no_time_for_costs_no_place(stage: Stage) -> None:
+    prober = Told(stage.fleet, hung={"kvm1"})
+    mine = a_claimant(stage, world=replace(stage.world, prober=prober))
+    work = mine.admitted("web", "kvm1")
+    # Before the second look.
+    looks: list[str] = []
+
+    def heal(moment: str) -> None:
+        if moment == "kvm1 looked at":
+            looks.append(moment)
+        if len(looks) == 2:
+            prober.hung.clear()
+
+    stage.fleet.on_effect = heal
+
+    mine.claims.claim(work)
+
+    assert taken(stage, "kvm1") == 1
+
+
 def test_without_its_arbiter_no_address_is_given_away(stage: Stage, mine: Claimant) -> None:
     work = mine.admitted("web", "kvm2", LAN)
     stage.fleet.set_down("kvm1", down=True)
