@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmctl.services.syncing import Finding
 
 _DAY = 86400
+_HOUR = 3600
 
 
 @lister
@@ -26,7 +27,10 @@ _DAY = 86400
 @click.option("--images-older-than", "older", metavar="SECONDS", default=_DAY, show_default=True,
               type=click.IntRange(min=0),
               help="how long a base image is kept that nothing needs")  # fmt: skip
-def sync(context: Context, *, fix: bool, older: int) -> Table:
+@click.option("--hung-after", "hung", metavar="SECONDS", default=_HOUR, show_default=True,
+              type=click.IntRange(min=0),
+              help="how long an owner who lives may be at an operation untold")  # fmt: skip
+def sync(context: Context, *, fix: bool, older: int, hung: int) -> Table:
     """Have the record follow all hosts, pay what is owed, and tell what else is to be mended.
 
     It ends with 0 if all is well or was mended, with 16 if something is left, with 14 if a host did
@@ -42,6 +46,7 @@ def sync(context: Context, *, fix: bool, older: int) -> Table:
         lines=lambda: app.server_lines(whole=False)[0],
         fix=fix,
         older=older,
+        hung=hung,
     ).run()
     return Table(
         columns=("Task", "Host", "Server", "Result", "Finding"),

@@ -168,6 +168,7 @@ class HostSample:
     networks: tuple[FoundNetwork, ...] = ()
     bridges: tuple[FoundBridge, ...] = ()
     guests: tuple[Guest, ...] = ()
+    grown: tuple[Guest, ...] = ()  # by how much they are defined bigger than their records say
     # what libvirt said instead of an answer
     libvirt_error: str | None = None
 

@@ -88,7 +88,7 @@ def _is_foreign(row: object, ours: Collection[str]) -> bool:
 _BRIEF = (
     *("taken_at", "facts_at", "boot_id", "cpus", "memory", "libvirt_error"),
     *("psi_cpu", "psi_memory", "psi_io"),
-    *("pools", "guests"),
+    *("pools", "guests", "grown"),
 )
 _PLACING = (
     *_BRIEF,

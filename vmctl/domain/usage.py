@@ -1,14 +1,14 @@
 """How much of a host is there, taken and free, how hard it works, and whether it is up.
 
 Totals come from the last look, and never exceed what the inventory lets be used. Taken is what
-our claims hold, and foreign machines by their defined maximum, or by what their own record claims
-where another database has made them; what machines use at this moment counts for neither. Memory
-and disk are MiB.
+our claims hold, with what our machines were given beyond that by hand, and foreign machines by
+their defined maximum, or by what their own record claims where another database has made them;
+what machines use at this moment counts for neither. Memory and disk are MiB.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from vmctl.domain.host import Limits
@@ -53,7 +53,7 @@ def reckon(
     strangers = foreign_guests(sample, ours, stopped=host.count_stopped)
     default = host.default_pool.name
     foreign, foreign_disks = held_by_strangers(strangers, default)
-    taken = claimed + foreign
+    taken = claimed + foreign + _given_beyond(sample, ours)
     total = total_of(host, sample)
     ratios, reserved = host.allocation_ratios, host.reserved
     pool = sample.pool(default) if sample else None
@@ -100,6 +100,28 @@ def foreign_guests(
         for guest in guests
         if guest.uuid not in known and (stopped or guest.state != "off" or guest.record is not None)
     )
+
+
+def grown_of(guests: Iterable[Guest]) -> tuple[Guest, ...]:
+    """Give by how much machines are defined bigger than their own records say, where they are.
+
+    Worked out once, when a sample is kept: records are too many to be read for every list.
+    """
+    found = []
+    for guest in guests:
+        held = held_by(guest.record) if guest.record else None
+        if held is None:
+            continue
+        vcpus, memory = max(guest.vcpus - held.vcpus, 0), max(guest.memory - held.memory, 0)
+        if vcpus or memory:
+            found.append(replace(guest, vcpus=vcpus, memory=memory, disk=None, record=None))
+    return tuple(found)
+
+
+def _given_beyond(sample: HostSample | None, ours: Collection[str]) -> Resources:
+    """Sum up what our machines were given past vmctl: their claims do not hold it."""
+    grown = [one for one in sample.grown if one.uuid in ours] if sample else ()
+    return Resources(vcpus=sum(one.vcpus for one in grown), memory=sum(one.memory for one in grown))
 
 
 def held_by_strangers(

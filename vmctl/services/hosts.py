@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.host import Host
 from vmctl.domain.host_record import HostRecord, Sighting
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample_form import brief, from_plain, to_plain
-from vmctl.domain.usage import Usage, pressure_word, reckon, state_of
+from vmctl.domain.usage import Usage, grown_of, pressure_word, reckon, state_of
 from vmctl.errors import RemoteFailed, VmctlError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def sighting(name: str, sample: HostSample) -> Sighting:
     return Sighting(
         host=name,
         at=sample.taken_at,
-        sample=to_plain(sample),
+        sample=to_plain(replace(sample, grown=grown_of(sample.guests))),
         libvirt=sample.libvirt_uuid,
         machine=sample.machine_id,
         boot=sample.boot_id,

@@ -16,6 +16,7 @@ from vmctl.errors import AtWork, Busy, VmctlError
 from vmctl.sagas import CREATE, SET
 from vmctl.services.believing import seen_by
 from vmctl.services.fanout import Ok, fanout
+from vmctl.services.hosts import sample_of
 from vmctl.services.observing import Watch
 from vmctl.services.reaping import reap
 from vmctl.services.recovery import orphans, pay_owed, recover_all
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from vmctl.services.observing import Outlook
     from vmctl.services.recovery import Recovery
     from vmctl.services.straying import Stray
+
+HUNG = 3600.0
+"""Seconds for which an owner may be at one operation before somebody should look after it."""
 
 LEASE = "sync"
 """What a pass holds: there is one at a time for each database."""
@@ -61,13 +65,17 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Sync:
-    """A pass: over which servers, whether to fix what it may, and how old an image must be."""
+    """A pass: over which servers, whether to fix what it may, and how old an image must be.
+
+    `hung` is for how long somebody who lives may be at an operation without being told of.
+    """
 
     recovery: Recovery
     cache: BaseCache
     lines: Callable[[], Iterable[ServerLine]]
     fix: bool = False
     older: float = OLD
+    hung: float = HUNG
     found: list[Finding] = field(default_factory=list)
 
     def run(self) -> list[Finding]:
@@ -90,8 +98,10 @@ class Sync:
         heard = sorted(seen.heard)
         # What is owed is no stray; once it is paid, what was seen does not say so any more.
         astray = strays(seen.sights, self.recovery.world.store)
+        self._grown(heard)
         self._owed(heard)
         self._operations()
+        self._long()
         self._domains(astray)
         self._images([self.recovery.hosts[name] for name in heard])
         done = [one for one in self.found if one.result in ("done", "failed")]
@@ -119,6 +129,25 @@ class Sync:
             self._add("servers", "left", note)
         return seen
 
+    def _grown(self, heard: list[str]) -> None:
+        """Tell of servers that were given more by hand than their claims hold."""
+        store = self.recovery.world.store
+        ours = {(one.host, one.id): one for one in store.servers()}
+        for host in heard:
+            sample = sample_of(store.host(host))
+            guests = {one.uuid: one for one in sample.guests} if sample else {}
+            for more in sample.grown if sample else ():
+                server, guest = ours.get((host, more.uuid)), guests.get(more.uuid)
+                if server is None or guest is None:
+                    continue
+                had = f"{guest.vcpus - more.vcpus} and {guest.memory - more.memory}"
+                words = (
+                    f"it has {guest.vcpus} vCPUs and {guest.memory} MiB of memory, and was made"
+                    f" with {had}: counted as it is; vmctl server reboot --hard {server.name}"
+                    " defines it as it was made"
+                )
+                self._add("servers", "left", words, host=host, server=server.name)
+
     def _owed(self, heard: list[str]) -> None:
         """Pay what is owed to hosts that answer; the others are owed it still."""
         store = self.recovery.world.store
@@ -133,7 +162,7 @@ class Sync:
                 self._operation(one, "left", words, task="owed")
             else:
                 self._operation(one, "done", "its host was told", task="owed")
-        left = {_mark(one) for one in store.owed()}
+        left = {_mark(one): one.attempt.fault for one in store.owed()}
         for debt in before:
             attempt = debt.attempt
             name, host = store.server(attempt.server).name, attempt.host
@@ -141,7 +170,7 @@ class Sync:
             if _mark(debt) not in left:
                 self._add("owed", "done", f"{what} is taken away", host=host, server=name)
                 continue
-            why = "the host did not answer" if host not in heard else attempt.fault
+            why = "the host did not answer" if host not in heard else left[_mark(debt)]
             if host not in self.recovery.hosts:
                 why = f"the host is not in the inventory: vmctl host retire {host}"
             words = f"{what} is owed still: {why or 'see vmctl operation list'}"
@@ -184,6 +213,20 @@ class Sync:
             else:
                 why = f": {ended.fault}" if ended.fault else ""
                 self._operation(one, "failed", f"it is {ended.state}{why}")
+
+    def _long(self) -> None:
+        """Tell of owners that live and are too long at one operation: they may hang."""
+        world = self.recovery.world
+        for one in world.store.operations(unfinished=True):
+            seconds = world.clock() - one.started
+            if one.state is not OperationState.RUNNING or seconds < self.hung:
+                continue
+            if not world.leases.is_dead(one.id):
+                words = (
+                    f"{one.owner} has been at it for {_told(seconds)}: if it hangs, end it there;"
+                    f" then: vmctl operation resume {one.id}"
+                )
+                self._operation(one, "left", words)
 
     def _operation(
         self, one: Operation, result: Result, words: str, *, task: Task = "operations"
@@ -256,6 +299,11 @@ class Sync:
     ) -> None:
         one = Finding(task=task, result=result, words=words, host=host, server=server)
         self.found.append(one)
+
+
+def _told(seconds: float) -> str:
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _mark(debt: Debt) -> tuple[str, int]:

@@ -18,14 +18,20 @@ from tests.support.servers import DIGEST
 from tests.support.stage import CREATION, SPEC, Stage, a_stage, create, on_stage
 from tests.support.stood import THEIRS, a_card, identity, stand
 from vmctl.domain.build import READY_SUFFIX
+from vmctl.domain.fleet_record import FleetRecord, room_of
+from vmctl.domain.host import Host
+from vmctl.domain.inventory import Inventory
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import AttemptState, ServerState
+from vmctl.domain.resources import Resources
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.domain.server_line import line_of
 from vmctl.domain.sight import Sight
 from vmctl.errors import AtWork, Conflict
 from vmctl.sagas import CREATE
 from vmctl.services.delete import delete_server
+from vmctl.services.fleet import fleet_of
+from vmctl.services.hosts import views
 from vmctl.services.reaping import reap
 from vmctl.services.syncing import LEASE, Finding, Sync
 
@@ -148,6 +154,55 @@ def test_what_a_living_owner_is_at_is_left_to_it(stage: Stage) -> None:
 
     with stage.world.leases.hold(CREATION):
         assert sync(stage, fix=True) == []
+
+
+def test_an_owner_that_lives_and_is_long_at_it_is_told_and_left_to_it(stage: Stage) -> None:
+    killed(stage)
+    before = stage.sql.operation(CREATION)
+
+    with stage.world.leases.hold(CREATION):
+        stage.fleet.sleep(7200)
+        assert sync(stage, hung=9000) == []
+        (found,) = sync(stage, fix=True, hung=3600)
+
+    assert said([found]) == [("operations", "left", "kvm1")]
+    assert f"{before.owner} has been at it for 2 h" in found.words
+    assert stage.sql.operation(CREATION) == before
+
+
+def test_a_server_that_was_given_more_by_hand_is_told_and_counts_as_it_is(stage: Stage) -> None:
+    create(stage)
+    host = stage.hosts["kvm1"]
+    before = used(stage, host)
+    with by_hand.machine(stage.fleet, "kvm1", SPEC.id) as found:
+        for size, other in (("<vcpu>2<", "<vcpu>6<"), (f">{512 * 1024}<", f">{3584 * 1024}<")):
+            assert size in found["xml"]
+            found["xml"] = found["xml"].replace(size, other)
+
+    (grown,) = sync(stage)
+
+    assert said([grown]) == [("servers", "left", "kvm1")]
+    assert "6 vCPUs and 3584 MiB" in grown.words
+    assert "2 and 512" in grown.words
+    assert "server reboot --hard" in grown.words
+    after = used(stage, host)
+    assert (after.vcpus - before.vcpus, after.memory - before.memory) == (4, 3072)
+    assert after.disk == before.disk
+
+
+def used(stage: Stage, host: Host) -> Resources:
+    """What is taken of a host, by its record and by what is placed on it."""
+    record = stage.sql.host(host.name)
+    claims = stage.sql.claims(host.name)
+    claimed = {host.name: {one.server for one in claims}}
+    (view,) = views([host], {host.name: record}, claimed, stage.world.clock())
+    rooms = tuple(map(room_of, claims))
+    fleet = FleetRecord(hosts={host.name: record}, claims=rooms)
+    (state,) = fleet_of(
+        Inventory(path="", hosts={host.name: host}), fleet, stage.world.clock()
+    ).hosts
+    assert state.taken == view.usage.taken
+    return state.taken
 
 
 def test_what_was_kept_to_be_looked_at_is_kept(stage: Stage) -> None:
