@@ -236,7 +236,6 @@ def test_one_look_that_libvirt_had_no_time_for_costs_no_place(stage: Stage) -> N
     prober = Told(stage.fleet, hung={"kvm1"})
     mine = a_claimant(stage, world=replace(stage.world, prober=prober))
     work = mine.admitted("web", "kvm1")
-    # Before the second look.
     looks: list[str] = []
 
     def heal(moment: str) -> None:
