@@ -86,7 +86,7 @@ def main(host_name: str, name: str, *of_image: str, last: str) -> None:
     hypervisor = app.hypervisors.on(host)
     with FlockLeases(app.shells).hold(host) as lease:
         app.prober.look(host, depth="quick", before=None)
-        hypervisor.leased(card.source)
+        hypervisor.spoken_for(card.source)
         lease.check()
         place = hypervisor.pool("default")
         xml = app.renderer.domain(spec, made, owner=server, offers=hypervisor.offers(), place=place)

@@ -134,3 +134,14 @@ def test_a_network_that_is_not_there_can_forget_but_not_promise(ground: Ground, 
 
     assert told.value.host == ground.name
     assert told.value.hint
+
+
+def test_an_address_is_spoken_for_by_whomever_it_is_promised_to(ground: Ground, mac: str) -> None:
+    ground.promise(ground.network, OTHER, "192.168.77.99")
+    reserve(ground, mac, "192.168.77.20", "fd77::120")
+
+    found = ground.hypervisor.spoken_for(ground.network)
+    ground.hypervisor.remove_reservation(ground.network, OTHER)
+
+    assert found == {"192.168.77.99": OTHER, "192.168.77.20": mac, "fd77::120": mac}
+    assert ground.hypervisor.spoken_for("no-such-net") == {}

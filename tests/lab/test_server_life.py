@@ -162,3 +162,21 @@ def test_an_address_that_a_stranger_answers_at_is_passed_over(
     assert len(show(maker, "asked")["vmctl:attempts"]) == 1
     assert servers(maker)["asked"]["Status"] == "ERROR"
     assert not left(shared_lab, "kvm3")
+
+
+def test_an_address_that_its_host_promises_to_somebody_is_passed_over(
+    shared_lab: Lab, maker: Vmctl
+) -> None:
+    pool = r"cidrs: [192.168.122.0/24]\n    allocation_pool: [192.168.122.50-192.168.122.59]"
+    mine = maker.changed((r"cidrs: \[192\.168\.122\.0/24\]", pool))
+
+    ended = create(mine, "beside", "--network", "default", "--no-start", on="kvm2")
+
+    assert ended.code == 0, ended.err
+    assert shared_lab.virsh_ok("kvm2", "net-dumpxml", "default").count("192.168.122.50'") == 1
+    (address,) = show(mine, "beside")["addresses"]["default"]
+    assert address.startswith("192.168.122.5")
+    assert address != "192.168.122.50"
+    assert len(show(mine, "beside")["vmctl:attempts"]) == 1
+    assert mine("server", "delete", "beside").code == 0
+    assert_clean(shared_lab, "kvm2")

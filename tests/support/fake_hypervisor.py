@@ -209,7 +209,7 @@ class FakeHypervisor:
     def remove_reservation(self, network: str, mac: str) -> None:
         self._fleet.act(self._host, "unreserve", network, mac.lower())
 
-    def leased(self, network: str) -> Mapping[str, str]:
+    def spoken_for(self, network: str) -> Mapping[str, str]:
         with self._fleet.state(self._host) as state:
             held = state["networks"].get(network, {}).get("promises", {})
             return {one: mac for mac, (addresses, _) in held.items() for one in addresses}

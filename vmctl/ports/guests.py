@@ -121,10 +121,12 @@ class Hypervisor(Protocol):
     def remove_reservation(self, network: str, mac: str) -> None:
         """Have a libvirt network's DHCP forget that MAC."""
 
-    def leased(self, network: str) -> Mapping[str, str]:
-        """Say which addresses a libvirt network's DHCP has leased, and to which MAC.
+    def spoken_for(self, network: str) -> Mapping[str, str]:
+        """Say which addresses a libvirt network's DHCP has leased or promised, and to which MAC.
 
-        Until such a lease ends nobody else is given its address, whatever is reserved.
+        Until such a lease ends nobody else is given its address, whatever is reserved; and what is
+        promised to another card cannot be reserved. A card that is known by no MAC is named as the
+        network names it.
         """
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:

@@ -186,21 +186,22 @@ class Claims:
         return held_by([one.value for one in ended.values() if isinstance(one, Ok)])
 
     def _held_on(self, work: Work, sample: HostSample) -> Held:
-        """Say what records hold on this host, and what its DHCP has leased to machines gone since.
+        """Say what records hold on this host, and what its DHCP gives to machines without one.
 
-        A lease outlives its machine: whoever reserves its address is given another one.
+        A lease outlives its machine, and what somebody promised by hand is no server's: whoever
+        reserves such an address is refused it, or given another one.
         """
         held = held_by([sample], host=work.host)
-        leases: dict[tuple[str, str], str] = {}
+        given: dict[tuple[str, str], str] = {}
         for card in work.build.cards:
             if card.kind == "network" and card.addresses:
-                leased = work.hypervisor.leased(card.source)
-                leases |= {
-                    (card.network, address): mac
-                    for address, mac in leased.items()
-                    if mac.lower() != card.mac
+                spoken_for = work.hypervisor.spoken_for(card.source)
+                given |= {
+                    (card.network, address): whose
+                    for address, whose in spoken_for.items()
+                    if whose != card.mac
                 }
-        return replace(held, addresses={**leases, **held.addresses})
+        return replace(held, addresses={**given, **held.addresses})
 
     def _judge_again(self, work: Work, sample: HostSample) -> None:
         store, host = self._world.store, work.host

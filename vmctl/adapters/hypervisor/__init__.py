@@ -210,10 +210,10 @@ class LibvirtHypervisor:
         with self._link() as link:
             networks.remove_reservation(link, network, mac)
 
-    def leased(self, network: str) -> Mapping[str, str]:
-        """Say which addresses a libvirt network's DHCP has leased, and to which MAC."""
+    def spoken_for(self, network: str) -> Mapping[str, str]:
+        """Say which addresses a libvirt network's DHCP has leased or promised, and to whom."""
         with self._link() as link:
-            return networks.leased(link, network)
+            return networks.spoken_for(link, network)
 
     def seen_addresses(self, uuid: str) -> tuple[SeenAddress, ...]:
         """Say which addresses the domain was seen to have."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmctl.adapters.hypervisor.link import Link
 
 _OTHER_UUID = re.compile(r"already exists with uuid (?P<uuid>[0-9a-f-]{36})")
+_DUID_OF_MAC = "00:03:00:01:"
 _HOST_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 
 
@@ -59,9 +60,15 @@ class Promise:
         words = (f" {key}={elements.quoteattr(value)}" for key, value in told if value)
         return f"<host{''.join(words)}/>"
 
+    @property
+    def holder(self) -> str:
+        """Whose it is: a MAC, if it is said or a DUID is made of it, else what is said instead."""
+        named = (self.mac or self.id or "").lower().removeprefix(_DUID_OF_MAC)
+        return named or self.name or "another"
+
     def is_for(self, mac: str) -> bool:
         """Whether it is for that card: by IPv4, its MAC is named, by IPv6, a DUID made of it."""
-        return (self.mac or "").lower() == mac or (self.id or "").lower() == duid(mac)
+        return self.holder == mac
 
     def replaces(self, old: Promise) -> bool:
         """Whether libvirt takes this for that one changed: it tells them by their MAC alone."""
@@ -92,7 +99,7 @@ def ensure_reservation(
     for definition in _definitions(link, found):
         wanted = wishes(definition.xml, mac=mac, addresses=addresses, name=name)
         others = [one for one in definition.promises if not one.is_for(mac.lower())]
-        holders = {one.ip: one.mac or one.id or one.name for one in others} | leased
+        holders = {one.ip: one.holder for one in others} | leased
         for ip in (one.ip for one in wanted if one.ip in holders):
             host = link.host.name
             kind = "has leased" if ip in leased else "promises"
@@ -104,10 +111,16 @@ def ensure_reservation(
         definition.change(mac.lower(), wanted)
 
 
-def leased(link: Link, network: str) -> dict[str, str]:
-    """Say which addresses a network's DHCP has leased, and to which MAC; none if it is gone."""
+def spoken_for(link: Link, network: str) -> dict[str, str]:
+    """Say which addresses a network's DHCP has leased or promised, and to whom.
+
+    None if the network is gone.
+    """
     found = _network(link, network)
-    return {} if found is None else _leased(link, found, "")
+    if found is None:
+        return {}
+    told = [one for each in _definitions(link, found) for one in each.promises]
+    return {one.ip: one.holder for one in told if one.ip} | _leased(link, found, "")
 
 
 def remove_reservation(link: Link, network: str, mac: str) -> None:
@@ -121,7 +134,7 @@ def remove_reservation(link: Link, network: str, mac: str) -> None:
 
 def duid(mac: str) -> str:
     """Give the DHCPv6 id that is made of a card's MAC alone (DUID-LL)."""
-    return f"00:03:00:01:{mac.lower()}"
+    return f"{_DUID_OF_MAC}{mac.lower()}"
 
 
 def promises(xml: str) -> list[Promise]:
