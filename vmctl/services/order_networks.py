@@ -73,8 +73,14 @@ def _fixed_problems(card: CardWish, network: Network) -> list[str]:
     for address in card.fixed:
         found = ip_address(address)
         subnet = next((one for one in map(parse_subnet, network.cidrs) if found in one), None)
-        if subnet is None:
-            cidrs = ", ".join(network.cidrs) or "no cidr"
+        if not network.cidrs:
+            problems.append(
+                f"--nic: {address} on {network.name} needs a prefix, and the inventory has none:"
+                f" write the cidr of {network.name} there (with `addressing: dhcp` where somebody"
+                " else's DHCP gives the other addresses)"
+            )
+        elif subnet is None:
+            cidrs = ", ".join(network.cidrs)
             problems.append(f"--nic: {address} is not on the network {network.name} ({cidrs})")
         elif is_reserved(subnet, found) or address in network.gateway:
             problems.append(f"--nic: {address} can be no server's on the network {network.name}")

@@ -70,6 +70,7 @@ def plan_build(
         scope = scope_of(network, host)
         here = picked.setdefault(scope, set())
         addresses = pick_addresses(network, wish, here.union(taken(scope)))
+        ours = network.source.kind == "network"
         here.update(addresses)
         names = groups_on(spec, network)
         enforced = not names or enforces(sample, network.source.kind, source)
@@ -83,7 +84,8 @@ def plan_build(
                 scope=scope,
                 mac=mint_mac(),
                 addresses=addresses,
-                addressing=network.addressing,
+                # No DHCP of ours gives an address that was asked for: the guest has to have it.
+                addressing=network.addressing if ours or not addresses else "static",
                 mtu=network.mtu,
                 filter=filter_name(spec.id, position) if names else None,
                 groups=tuple(groups[name].name for name in names),

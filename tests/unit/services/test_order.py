@@ -19,7 +19,7 @@ from vmctl.services.wish import Wish
 
 INVENTORY = an_inventory("""
     hosts:
-      kvm1: {address: 10.0.0.1, zone: az1, networks: [nat, lan]}
+      kvm1: {address: 10.0.0.1, zone: az1, networks: [nat, lan, theirs]}
       kvm2: {address: 10.0.0.2, zone: az2, networks: [nat]}
     networks:
       nat: {source: {network: default}, cidrs: [192.168.122.0/24], default: true}
@@ -30,6 +30,7 @@ INVENTORY = an_inventory("""
         exclude: [10.1.0.9]
         addressing: static
         security_group: none
+      theirs: {source: {bridge: br1}}
     """)
 
 SECRET: dict[str, Any] = {"password": "hunter2", "user_data": b"#!/bin/sh\n"}
@@ -164,6 +165,7 @@ def test_a_password_is_kept_as_its_hash_and_not_in_the_spec(catalog: Catalog) ->
         ({"cards": ("nope",)}, "No Network found for nope"),
         ({"cards": ("none", "nat")}, "cannot be combined"),
         ({"cards": ("net-id=lan,v4-fixed-ip=10.2.0.1",)}, "is not on the network lan"),
+        ({"cards": ("net-id=theirs,v4-fixed-ip=10.9.0.7",)}, "write the cidr"),
         ({"cards": ("net-id=lan,v4-fixed-ip=10.1.0.1",)}, "can be no server's"),
         ({"cards": ("net-id=lan,v4-fixed-ip=10.1.0.255",)}, "can be no server's"),
         ({"cards": ("net-id=lan,v4-fixed-ip=10.1.0.9",)}, "is excluded"),

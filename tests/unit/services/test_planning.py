@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.inventories import an_inventory
+from vmctl.adapters.render.guest_network import links
 from vmctl.domain.build import Build
 from vmctl.domain.request import FlavorSpec
 from vmctl.domain.sample import FoundBridge, FoundNetwork, FoundPool, HostSample
@@ -111,6 +112,18 @@ def test_where_someone_elses_dhcp_gives_addresses_none_is_planned() -> None:
     (card,) = a_build(CardWish(network="theirs")).cards
 
     assert card.addresses == ()
+
+
+def test_where_someone_elses_dhcp_gives_addresses_one_that_was_asked_for_is_static() -> None:
+    (card,) = a_build(CardWish(network="theirs", fixed=("10.9.0.7",))).cards
+    (asked,) = a_build(CardWish(network="nat", fixed=("192.168.122.9",))).cards
+    (plain,) = a_build(CardWish(network="theirs")).cards
+
+    assert (card.addresses, card.addressing) == (("10.9.0.7",), "static")
+    (link,) = links(a_build(CardWish(network="theirs", fixed=("10.9.0.7",))), INVENTORY.networks)
+    assert (link.addresses, link.dhcp) == (("10.9.0.7/24",), ())
+    assert (asked.addresses, asked.reserved) == (("192.168.122.9",), True)
+    assert plain.addressing == "dhcp"
 
 
 def test_an_address_that_was_asked_for_is_given_or_refused() -> None:
