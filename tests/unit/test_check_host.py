@@ -127,6 +127,15 @@ def test_a_network_that_is_not_carried_is_told(
     assert remedy in (finding.remedy or "")
 
 
+def test_a_network_that_cannot_tag_is_told() -> None:
+    found_there = FoundNetwork(name="default", active=True, bridge="virbr0", forward="nat")
+    nat = replace(next(one for one in WELL.networks if one.name == "default"), vlan=42)
+
+    facts = replace(seen(networks=(found_there,)), networks=(nat,))
+
+    assert "VLAN 42" in found(facts, "networks", "fail").text
+
+
 def test_a_network_that_the_inventory_withholds_is_mended_there() -> None:
     facts = replace(WELL, host=replace(HOST, networks=("default",)))
 

@@ -77,6 +77,21 @@ def test_a_full_look_tells_what_rarely_changes() -> None:
     assert seen.bridge_filter is True
 
 
+def test_a_networks_switch_is_told() -> None:
+    text = (
+        f"{NONCE} begin full\n{NONCE} libvirt\n{NONCE} net 1\n  <name>ovs</name>\n"
+        "  <forward mode='bridge'/>\n  <bridge name='ovs0'/>\n"
+        f"  <virtualport type='openvswitch'/>\n{NONCE} end 0\n{NONCE} done\n"
+    )
+
+    (seen,) = parse_probe(text, NONCE, host="kvm1", taken_at=1.0).networks
+
+    assert (seen.forward, seen.bridge, seen.virtualport) == ("bridge", "ovs0", "openvswitch")
+    read = from_plain(to_plain(dataclasses.replace(sample("lab-plain-full"), networks=(seen,))))
+    assert read is not None
+    assert read.networks == (seen,)
+
+
 def test_a_login_that_libvirt_refuses_is_told_in_libvirts_words() -> None:
     seen = sample("lab-sudo-refused")
 

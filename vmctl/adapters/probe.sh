@@ -122,7 +122,7 @@ kind == "pool" {
     next
 }
 kind == "vols" { if (depth == "full" || $1 ~ /^vmctl-base-/) keep($0); next }
-kind == "net" { if (/^  <(name|bridge|forward)[ >]/) keep($0); next }
+kind == "net" { if (/^  <(name|bridge|forward|virtualport)[ >]/) keep($0); next }
 kind == "host" {
     if (/^    <uuid>/) keep($0)
     else if (/^    <cpu>/) cpu = 1

@@ -310,6 +310,8 @@ def _networks(sections: Sections) -> tuple[FoundNetwork, ...]:
                 said["bridge"] = _attributes(line).get("name")
             elif line.startswith("  <forward"):
                 said["forward"] = _attributes(line).get("mode", "nat")
+            elif line.startswith("  <virtualport "):
+                said["virtualport"] = _attributes(line).get("type")
         if name := said.get("name"):
             networks[name] = FoundNetwork(
                 name=name,
@@ -317,6 +319,7 @@ def _networks(sections: Sections) -> tuple[FoundNetwork, ...]:
                 autostart=None if autostart is None else name in autostart,
                 bridge=said.get("bridge"),
                 forward=said.get("forward"),
+                virtualport=said.get("virtualport"),
             )
     for name in sorted(active or ()):
         networks.setdefault(name, FoundNetwork(name=name, active=True))

@@ -36,6 +36,7 @@ class Card:
     groups: tuple[str, ...] = ()  # the security groups in that filter
     enforced: bool = True  # whether the host can enforce that filter on this bridge
     tag: str | None = None
+    vlan: int | None = None  # whose tag its frames have outside of the guest
     probed: bool = True  # whether its addresses, on a bridge, could be asked for before
 
     @property

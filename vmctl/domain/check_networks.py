@@ -52,6 +52,14 @@ def _network(facts: Facts, sample: HostSample, network: Network) -> Finding:
         return failure(
             "networks", f"{network.name}: libvirt's network {name} is not active", remedy
         )
+    if network.vlan is not None and found.told and not found.tags:
+        return failure(
+            "networks",
+            f"{network.name}: libvirt's network {name} cannot tag for the VLAN {network.vlan}",
+            f"name a bridge on the VLAN's own interface in the source of {network.name}, without"
+            " vlan",
+            where="here",
+        )
     return well("networks", f"{network.name}: libvirt's network {name}")
 
 

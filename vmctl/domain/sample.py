@@ -67,13 +67,29 @@ _NETWORK_FILE_SYSTEMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundNetwork:
-    """A virtual network of libvirt's."""
+    """A virtual network of libvirt's; one that is isolated forwards nothing."""
 
     name: str
     active: bool | None = None
     autostart: bool | None = None
     bridge: str | None = None
     forward: str | None = None
+    virtualport: str | None = None  # such as openvswitch
+
+    @property
+    def told(self) -> bool:
+        """Whether more than its name was told of it."""
+        return self.bridge is not None or self.forward is not None
+
+    @property
+    def tags(self) -> bool:
+        """Whether libvirt starts a card on it that has the tag of a VLAN."""
+        return self.virtualport == "openvswitch" or self.forward in ("passthrough", "hostdev")
+
+    @property
+    def filters(self) -> bool:
+        """Whether libvirt starts a card on it that has a filter: one with a tap on its bridge."""
+        return self.virtualport is None and self.bridge is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

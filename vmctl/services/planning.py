@@ -74,25 +74,26 @@ def plan_build(
         here.update(addresses)
         names = groups_on(spec, network)
         enforced = not names or enforces(sample, network.source.kind, source)
+        card = Card(
+            network=network.name,
+            kind=network.source.kind,
+            source=source,
+            scope=scope,
+            mac=mint_mac(),
+            addresses=addresses,
+            # No DHCP of ours gives an address that was asked for: the guest has to have it.
+            addressing=network.addressing if ours or not addresses else "static",
+            mtu=network.mtu,
+            filter=filter_name(spec.id, position) if names else None,
+            groups=tuple(groups[name].name for name in names),
+            enforced=enforced,
+            tag=wish.tag,
+            vlan=network.vlan,
+        )
+        refuse_unfit(card, host, sample)
         if not enforced and not spec.allow_unenforced:
             raise _unenforced(host, network.name)
-        cards.append(
-            Card(
-                network=network.name,
-                kind=network.source.kind,
-                source=source,
-                scope=scope,
-                mac=mint_mac(),
-                addresses=addresses,
-                # No DHCP of ours gives an address that was asked for: the guest has to have it.
-                addressing=network.addressing if ours or not addresses else "static",
-                mtu=network.mtu,
-                filter=filter_name(spec.id, position) if names else None,
-                groups=tuple(groups[name].name for name in names),
-                enforced=enforced,
-                tag=wish.tag,
-            )
-        )
+        cards.append(card)
     size = spec.flavor.claim
     return Build(
         server=spec.id,
@@ -182,11 +183,37 @@ def look_at_filters(spec: ServerSpec, build: Build, host: Host, sample: HostSamp
     """
     cards = []
     for card in build.cards:
+        refuse_unfit(card, host, sample)
         enforced = card.filter is None or enforces(sample, card.kind, card.source)
         if not enforced and not spec.allow_unenforced:
             raise _unenforced(host, card.network)
         cards.append(replace(card, enforced=enforced))
     return replace(build, cards=tuple(cards))
+
+
+def refuse_unfit(card: Card, host: Host, sample: HostSample | None) -> None:
+    """Refuse a card that libvirt would take into a definition, and then not start."""
+    found = sample.network(card.source) if sample and card.kind == "network" else None
+    if found is None or not found.told:
+        return
+    if card.vlan is not None and not found.tags:
+        raise RemoteFailed(
+            host.name,
+            f"{host.name}: libvirt cannot tag for the VLAN {card.vlan} of {card.network}: its"
+            f" network {card.source} is neither on Open vSwitch nor on SR-IOV",
+            hint=f"make a bridge on the VLAN's own interface, and name it in the `source` of"
+            f" {card.network}, without `vlan`",
+            reason="vlan",
+        )
+    if card.filter is not None and not found.filters:
+        raise RemoteFailed(
+            host.name,
+            f"{host.name}: libvirt cannot filter what passes on {card.network}: no Linux bridge is"
+            f" in its network {card.source}",
+            hint="--no-security-group asks for none; `security_group: none` of"
+            f" {card.network} in the inventory does so for every server",
+            reason="security-groups",
+        )
 
 
 def _unenforced(host: Host, network: str) -> HostError:

@@ -134,7 +134,12 @@ CASES: dict[str, dict[str, Any]] = {
             cards=(
                 replace(CARD, mtu=9000),
                 replace(
-                    CARD, kind="network", source="default", mac="52:54:00:00:00:02", filter=None
+                    CARD,
+                    kind="network",
+                    source="ovs",
+                    mac="52:54:00:00:00:02",
+                    filter=None,
+                    vlan=42,
                 ),
             ),
         ),

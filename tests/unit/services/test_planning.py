@@ -17,7 +17,7 @@ from vmctl.services.planning import look_at_filters, plan_build, wanted_of
 
 INVENTORY = an_inventory("""
     hosts:
-      kvm1: {address: 10.0.0.1, networks: [nat, lan, theirs]}
+      kvm1: {address: 10.0.0.1, networks: [nat, lan, theirs, tagged]}
       kvm2: {address: 10.0.0.2, networks: [nat], pools: [{name: san, shared: san}]}
     networks:
       nat: {source: {network: default}, cidrs: [192.168.122.0/24], gateway: [192.168.122.1]}
@@ -28,6 +28,7 @@ INVENTORY = an_inventory("""
         addressing: static
         security_group: none
       theirs: {source: {bridge: br1}, cidrs: [10.9.0.0/24], addressing: dhcp}
+      tagged: {source: {network: switch}, vlan: 42}
     """)
 KVM1, KVM2 = INVENTORY.hosts["kvm1"], INVENTORY.hosts["kvm2"]
 FILTERED = HostSample(
@@ -214,3 +215,51 @@ def test_a_pool_that_holds_no_qcow2_is_refused_before_anything_is_there() -> Non
         a_build(CardWish(network="nat"), sample=sample)
 
     assert "--pool" in str(caught.value.hint)
+
+
+def with_switch(**said: Any) -> HostSample:
+    """A host whose libvirt network for what is tagged is so."""
+    found = FoundNetwork(name="switch", **said)
+    return replace(FILTERED, networks=(*FILTERED.networks, found))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"forward": "bridge", "bridge": "ovs0", "virtualport": "openvswitch"},
+        {"forward": "hostdev"},
+        {"forward": "passthrough"},
+    ],
+    ids=["openvswitch", "hostdev", "passthrough"],
+)
+def test_a_card_is_tagged_where_libvirt_can(said: dict[str, Any]) -> None:
+    wish = CardWish(network="tagged")
+
+    (card,) = a_build(wish, sample=with_switch(**said), security_groups=()).cards
+
+    assert card.vlan == 42
+    with pytest.raises(HostError, match=r"kvm1: libvirt cannot filter .* tagged") as told:
+        a_build(wish, sample=with_switch(**said), allow_unenforced=True)
+    assert "--no-security-group" in (told.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"forward": "nat", "bridge": "virbr1"}, {"forward": "bridge", "bridge": "br0"}, {}],
+    ids=["nat", "linux-bridge", "macvtap"],
+)
+def test_a_card_is_refused_where_libvirt_would_not_start_it_with_its_tag(
+    said: dict[str, Any],
+) -> None:
+    sample = with_switch(**said) if said else with_switch(forward="bridge")
+
+    with pytest.raises(HostError, match=r"kvm1: libvirt cannot tag .*VLAN 42.* tagged") as told:
+        a_build(CardWish(network="tagged"), sample=sample, security_groups=())
+
+    assert "without `vlan`" in (told.value.hint or "")
+
+
+def test_what_a_host_has_not_told_of_a_network_refuses_no_tag() -> None:
+    (card,) = a_build(CardWish(network="tagged"), sample=with_switch(), security_groups=()).cards
+
+    assert card.vlan == 42
