@@ -13,7 +13,7 @@ from tests.support.fake_host import FakeFleet
 from vmctl.domain.build import READY_SUFFIX, base_name
 from vmctl.domain.cached import Cached
 from vmctl.domain.host import Host
-from vmctl.domain.sample import BASE_IMAGE_PREFIX, Depth, FoundPool, HostSample
+from vmctl.domain.sample import BASE_IMAGE_PREFIX, Depth, FoundNetwork, FoundPool, HostSample
 from vmctl.domain.spec import ImageUse
 from vmctl.errors import HostUnreachable, LeaseLost, TimedOut
 
@@ -109,6 +109,15 @@ class FakeProber:
             guests = tuple(guest_of(uuid, each) for uuid, each in state["machines"].items())
             boot = state.get("boot")
             kind = state["pools"].get("default", {}).get("file_system", "ext4")
+            networks = tuple(
+                FoundNetwork(
+                    name=name,
+                    active=True,
+                    bridge=each.get("bridge", f"virbr-{name}"),
+                    forward=each.get("forward", "nat"),
+                )
+                for name, each in state["networks"].items()
+            )
         now = self.fleet.now()
         pool = FoundPool(
             name="default",
@@ -129,6 +138,7 @@ class FakeProber:
             cpus=8,
             memory=MEMORY,
             pools=(pool,),
+            networks=networks,
             guests=guests,
             bridge_filter=True,
             bridge_filter6=True,

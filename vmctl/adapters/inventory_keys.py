@@ -199,6 +199,7 @@ NETWORK: Mapping[str, Reader[Any]] = {
     "security_group": name,
     "default": flag,
     "vlan": whole(1, 4094),
+    "spans": flag,
     "arbiter": name,
 }
 AGGREGATE: Mapping[str, Reader[Any]] = {

@@ -25,9 +25,18 @@ class ShellProber:
         self._clock = clock
 
     def look(self, host: Host, *, depth: Depth, before: HostSample | None) -> HostSample:
-        """Ask one host; facts that only a full look tells are kept from the last one."""
-        nonce = new_nonce()
+        """Ask one host; facts that only a full look tells are kept from the last one.
+
+        A network that came up since then is known by its name alone: then all is asked.
+        """
         asked = depth_to_ask(depth, before)
+        sample = self._ask(host, asked, before)
+        if asked == "quick" and any(one.active and not one.told for one in sample.networks):
+            sample = self._ask(host, "full", before)
+        return sample
+
+    def _ask(self, host: Host, asked: Depth, before: HostSample | None) -> HostSample:
+        nonce = new_nonce()
         script = probe_script(
             nonce=nonce,
             depth=asked,

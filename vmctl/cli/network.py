@@ -75,6 +75,7 @@ def network_show(context: Context, *, network: str) -> Record:
             "vmctl:hosts": [host.name for host in inventory.carriers(found)],
             "vmctl:search": list(found.search),
             "vmctl:security_group": found.security_group,
+            "vmctl:spans": found.spans if found.spans is not None else _is_bridge(found) or None,
         }
     )
 
@@ -98,7 +99,11 @@ def subnet_list(context: Context, *, network: str | None) -> Table:
 def _kind(network: Network) -> str:
     if network.vlan is not None:
         return "vlan"
-    return "local" if network.source.kind == "network" else "flat"
+    return "flat" if network.spans or (network.spans is None and _is_bridge(network)) else "local"
+
+
+def _is_bridge(network: Network) -> bool:
+    return network.source.kind == "bridge"
 
 
 def _family(cidr: str) -> str:

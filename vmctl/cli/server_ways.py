@@ -134,7 +134,7 @@ def _behind_nat(context: Context, server: Server) -> frozenset[str]:
     """Say which of its cards are on a network that only its host reaches."""
     cards = _plan(context, server).get("cards")
     held = cards if isinstance(cards, list) else []
-    return frozenset(card["mac"] for card in held if card.get("kind") == "network")
+    return frozenset(card["mac"] for card in held if card.get("scope") != card.get("network"))
 
 
 def _plan(context: Context, server: Server) -> Mapping[str, object]:

@@ -29,6 +29,7 @@ class Card:
     source: str
     scope: str  # where its addresses must be unique
     mac: str
+    bridge: str | None = None  # the one under its libvirt network, where that is known
     addresses: tuple[str, ...] = ()
     addressing: str = "dhcp"  # or static
     mtu: int | None = None
@@ -38,6 +39,16 @@ class Card:
     tag: str | None = None
     vlan: int | None = None  # whose tag its frames have outside of the guest
     probed: bool = True  # whether its addresses, on a bridge, could be asked for before
+
+    @property
+    def spans(self) -> bool:
+        """Whether its network reaches from host to host, and its addresses with it."""
+        return self.scope == self.network
+
+    @property
+    def wire(self) -> str | None:
+        """The bridge of its host that it is on, where one is known."""
+        return self.source if self.kind == "bridge" else self.bridge
 
     @property
     def reserved(self) -> bool:

@@ -66,4 +66,5 @@ class Network:
     security_group: str | None = "default"
     default: bool = False
     vlan: int | None = None
+    spans: bool | None = None  # whether it reaches from host to host; None: as the host's own says
     arbiter: str | None = None

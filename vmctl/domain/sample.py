@@ -82,6 +82,16 @@ class FoundNetwork:
         return self.bridge is not None or self.forward is not None
 
     @property
+    def outer(self) -> bool:
+        """Whether its guests are on the host's own network, where libvirt gives no addresses."""
+        return self.forward in ("bridge", "private", "vepa", "passthrough", "hostdev")
+
+    @property
+    def spans(self) -> bool:
+        """Whether its guests' addresses mean something outside of the host, as behind NAT not."""
+        return self.outer or self.forward in ("route", "open")
+
+    @property
     def tags(self) -> bool:
         """Whether libvirt starts a card on it that has the tag of a VLAN."""
         return self.virtualport == "openvswitch" or self.forward in ("passthrough", "hostdev")

@@ -17,7 +17,7 @@ from vmctl.domain.spec import CardWish
 from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseLost, TimedOut
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of, sighting
-from vmctl.services.planning import look_at_filters, nics_of, pick_addresses
+from vmctl.services.planning import look_at_filters, nics_of, pick_addresses, spans_from, wire_of
 from vmctl.services.rounds import Round, Rounds
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ class Claims:
         with ExitStack() as stack:
             rounds: list[Round[Held]] = []
             for arbiter, networks in spanning:
+                names = sorted({one.name for one in networks})
                 held = stack.enter_context(
                     self._networks.join(
-                        arbiter.name,
+                        " ".join((arbiter.name, *names)),
                         lambda a=arbiter, n=networks: self._arbitrate(a, n),  # type: ignore[misc]
                         lambda n=networks: self._look_around(n),  # type: ignore[misc]
                     )
@@ -97,7 +98,7 @@ class Claims:
             )
             work.tell("claim")
             self._judge_again(work, here.seen)
-            self._look_at_filters(work, here.seen)
+            self._look_at_networks(work, here.seen)
             on_host = self._held_on(work, here.seen)
             with here.lock:
                 self._settle_addresses(work, [on_host, *(one.seen for one in rounds)])
@@ -132,7 +133,7 @@ class Claims:
         found: dict[str, list[Network]] = {}
         for card in build.cards:
             network = self._inventory.networks.get(card.network)
-            if card.kind != "bridge" or not card.addresses or network is None:
+            if not card.spans or not card.addresses or network is None:
                 continue
             arbiter = self._inventory.arbiter(network)
             if arbiter is not None:
@@ -173,17 +174,17 @@ class Claims:
             )
         return sample
 
-    def _look_around(self, networks: Iterable[Network]) -> Held:
+    def _look_around(self, networks: Collection[Network]) -> Held:
         """Read the records on every host that carries these networks and answers."""
         carriers = {h.name: h for one in networks for h in self._inventory.carriers(one)}
         records = {one.name: one for one in self._world.store.hosts()}
 
-        def ask(host: Host) -> HostSample:
+        def ask(host: Host) -> tuple[Host, HostSample]:
             before = sample_of(records.get(host.name))
-            return self._world.prober.look(host, depth="quick", before=before)
+            return host, self._world.prober.look(host, depth="quick", before=before)
 
         ended = fanout(ask, carriers.values(), AT_ONCE)
-        return held_by([one.value for one in ended.values() if isinstance(one, Ok)])
+        return held_by([one.value for one in ended.values() if isinstance(one, Ok)], networks)
 
     def _held_on(self, work: Work, sample: HostSample) -> Held:
         """Say what records hold on this host, and what its DHCP gives to machines without one.
@@ -191,7 +192,9 @@ class Claims:
         A lease outlives its machine, and what somebody promised by hand is no server's: whoever
         reserves such an address is refused it, or given another one.
         """
-        held = held_by([sample], host=work.host)
+        known = self._inventory.networks
+        here = [known[one.network] for one in work.build.cards if one.network in known]
+        held = held_by([(work.host, sample)], here)
         given: dict[tuple[str, str], str] = {}
         for card in work.build.cards:
             if card.kind == "network" and card.addresses:
@@ -232,8 +235,15 @@ class Claims:
             one.number == claim.number and one.state is AttemptState.HELD for one in attempts
         )
 
-    def _look_at_filters(self, work: Work, sample: HostSample) -> None:
+    def _look_at_networks(self, work: Work, sample: HostSample) -> None:
         """Have it on record whether the host enforces what it is asked to: it may have changed."""
+        for card in work.build.cards:
+            network = self._inventory.networks.get(card.network)
+            if network and not card.spans and spans_from(network, work.host, sample):
+                raise ClaimLost(
+                    f"host {work.host.name} cannot take the server: its network {card.network}"
+                    " reaches other hosts, which was not known when the address was chosen"
+                )
         build = look_at_filters(work.spec, work.build, work.host, sample)
         if build != work.build:
             self._replan(work, build)
@@ -300,8 +310,10 @@ class Claims:
         if found:
             return found
         for card in work.build.cards:
-            if card.kind == "bridge" and card.addresses:
-                answers = self._neighbours.who_answers(work.host, card.source, card.addresses)
+            if card.spans and card.addresses:
+                answers: Mapping[str, bool | None] = dict.fromkeys(card.addresses)
+                if card.wire is not None:
+                    answers = self._neighbours.who_answers(work.host, card.wire, card.addresses)
                 found |= {(card.network, one) for one, there in answers.items() if there}
                 if any(there is None for there in answers.values()):
                     unsure.add(card.mac)
@@ -330,19 +342,24 @@ class Claims:
         return replace(card, addresses=pick_addresses(network, wish, held - set(kept)))
 
 
-def held_by(samples: Iterable[HostSample], host: Host | None = None) -> Held:
-    """Say what the records of all servers on these hosts hold.
+def held_by(looks: Iterable[tuple[Host, HostSample]], networks: Collection[Network]) -> Held:
+    """Say what the records of all servers on these hosts hold, of addresses on these networks.
 
-    Of one host, the networks of its own count; of several, those that reach all of them.
+    Another inventory may call a network otherwise: what is on the same bridge is on it, too.
     """
     addresses: dict[tuple[str, str], str] = {}
     macs: dict[str, str] = {}
-    for sample in samples:
+    for host, sample in looks:
+        wires = {
+            one.name: wire_of(sample, one.source.kind, one.source.on(host)) for one in networks
+        }
         for guest in sample.guests:
             for card in _cards(guest):
                 macs[card.mac] = guest.uuid
-                if card.kind == ("network" if host else "bridge"):
-                    addresses |= {(card.network, one): guest.uuid for one in card.addresses}
+                wire = wire_of(sample, card.kind, card.source)
+                for name, own in wires.items():
+                    if wire == own or (card.spans and card.network == name):
+                        addresses |= {(name, one): guest.uuid for one in card.addresses}
     return Held(addresses=addresses, macs=macs)
 
 

@@ -32,7 +32,7 @@ from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of
 from vmctl.services.judging import apart
 from vmctl.services.kept import create_params
-from vmctl.services.planning import plan_build, wanted_of
+from vmctl.services.planning import plan_build, spans_from, wanted_of
 from vmctl.services.running import run_attempt
 from vmctl.services.settling import settle_create
 from vmctl.services.site import PER_HOST, Made, record_failed
@@ -172,9 +172,10 @@ class _Maker:
     def _helps_to_move(self, fault: Exception | None) -> bool:
         """Whether another host may do better: not where all of them depend on what failed."""
         if isinstance(fault, AddressTaken):
-            known = self._site.inventory.networks
+            host = self._site.inventory.host(self._tried[-1])
+            sample = sample_of(self._site.world.store.host(host.name))
             return not any(
-                card.fixed and known[card.network].source.kind == "bridge"
+                card.fixed and spans_from(self._networks()[card.network], host, sample)
                 for card in self._spec.cards
             )
         if isinstance(fault, HostError) and fault.reason == "no-bytes":

@@ -217,7 +217,7 @@ class Following:
             (nic.scope, address) for one in left for nic in one.nics for address in nic.addresses
         }
         for card in old.cards:
-            scope = address_scope(card.network, host) if card.kind == "network" else card.scope
+            scope = card.scope if card.spans else address_scope(card.network, host)
             taken = self.store.addresses(scope) if scope != card.scope else frozenset()
             taken -= {address for where, address in own if where == scope}
             lost += [one for one in card.addresses if one in taken]

@@ -77,6 +77,7 @@ def describe_network(network: Network) -> dict[str, object]:
             "security_group": network.security_group or "none",
             "default": network.default,
             "vlan": network.vlan,
+            "spans": network.spans,
             "arbiter": network.arbiter,
         }
     )

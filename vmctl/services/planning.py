@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vmctl.domain.host import Host
     from vmctl.domain.network import Network
-    from vmctl.domain.sample import HostSample
+    from vmctl.domain.sample import FoundNetwork, HostSample
     from vmctl.domain.spec import CardWish, GroupUse, ServerSpec
 
     Taken = Callable[[str], Collection[str]]
@@ -67,10 +67,12 @@ def plan_build(
         source = network.source.on(host)
         if source is None or network.name not in host.networks:
             raise RemoteFailed(host.name, f"{host.name} does not carry the network {network.name}")
-        scope = scope_of(network, host)
+        carrier = _found(sample, network.source.kind, source)
+        scope = scope_of(network, host, sample)
         here = picked.setdefault(scope, set())
-        addresses = pick_addresses(network, wish, here.union(taken(scope)))
-        ours = network.source.kind == "network"
+        served = network.source.kind == "network" and not (carrier and carrier.outer)
+        ours = served or network.addressing == "static"
+        addresses = pick_addresses(network, wish, here.union(taken(scope)), ours=ours)
         here.update(addresses)
         names = groups_on(spec, network)
         enforced = not names or enforces(sample, network.source.kind, source)
@@ -80,9 +82,10 @@ def plan_build(
             source=source,
             scope=scope,
             mac=mint_mac(),
+            bridge=carrier.bridge if carrier else None,
             addresses=addresses,
             # No DHCP of ours gives an address that was asked for: the guest has to have it.
-            addressing=network.addressing if ours or not addresses else "static",
+            addressing=network.addressing if served or not addresses else "static",
             mtu=network.mtu,
             filter=filter_name(spec.id, position) if names else None,
             groups=tuple(groups[name].name for name in names),
@@ -131,17 +134,43 @@ def nics_of(build: Build) -> tuple[Nic, ...]:
     )
 
 
-def scope_of(network: Network, host: Host) -> str:
-    """Say where an address of a network must be unique: on a bridge, everywhere that it reaches."""
-    return address_scope(network.name, host.name if network.source.kind == "network" else None)
+def scope_of(network: Network, host: Host, sample: HostSample | None) -> str:
+    """Say where an address of a network must be unique: everywhere that it reaches."""
+    return address_scope(network.name, None if spans_from(network, host, sample) else host.name)
 
 
-def pick_addresses(network: Network, wish: CardWish, held: Collection[str]) -> tuple[str, ...]:
+def spans_from(network: Network, host: Host, sample: HostSample | None) -> bool:
+    """Whether a network reaches from this host to others.
+
+    So far as the inventory does not say it, a bridge does, and libvirt's own network where the
+    host forwards it without NAT.
+    """
+    if network.spans is not None:
+        return network.spans
+    found = _found(sample, network.source.kind, network.source.on(host))
+    return network.source.kind == "bridge" or (found is not None and found.spans)
+
+
+def wire_of(sample: HostSample | None, kind: str, source: str | None) -> str:
+    """Name what carries a network on a host: the same for all networks that share it."""
+    found = _found(sample, kind, source)
+    if found is not None and found.bridge is not None:
+        return f"bridge {found.bridge}"
+    return f"{kind} {source}"
+
+
+def _found(sample: HostSample | None, kind: str, source: str | None) -> FoundNetwork | None:
+    """Give what a host told of the libvirt network that carries a network there."""
+    return sample.network(source) if sample and source and kind == "network" else None
+
+
+def pick_addresses(
+    network: Network, wish: CardWish, held: Collection[str], *, ours: bool = True
+) -> tuple[str, ...]:
     """Choose a card's addresses: those asked for, and of the other families the lowest free one.
 
-    None where someone else's DHCP gives them out.
+    Of the others none where someone else's DHCP gives them out, and they are not `ours` to give.
     """
-    ours = network.source.kind == "network" or network.addressing == "static"
     if not ours and not wish.fixed:
         return ()
     for address in wish.fixed:
@@ -193,7 +222,7 @@ def look_at_filters(spec: ServerSpec, build: Build, host: Host, sample: HostSamp
 
 def refuse_unfit(card: Card, host: Host, sample: HostSample | None) -> None:
     """Refuse a card that libvirt would take into a definition, and then not start."""
-    found = sample.network(card.source) if sample and card.kind == "network" else None
+    found = _found(sample, card.kind, card.source)
     if found is None or not found.told:
         return
     if card.vlan is not None and not found.tags:
@@ -231,10 +260,8 @@ def enforces(sample: HostSample | None, kind: str, source: str) -> bool:
     """Whether a host sends what passes over a network's bridge through its packet filter."""
     if sample is None:
         return False
-    bridge = source
-    if kind == "network":
-        found = sample.network(source)
-        bridge = found.bridge if found and found.bridge else source
+    found = _found(sample, kind, source)
+    bridge = found.bridge if found and found.bridge else source
     own = next((one for one in sample.bridges if one.name == bridge), None)
     four = sample.bridge_filter or (own is not None and own.filtered)
     six = sample.bridge_filter6 or (own is not None and own.filtered6)

@@ -133,9 +133,7 @@ def _as_found(record: ServerRecord, host: Host, called: str) -> ServerRecord:
     if called not in (spec.name, record.build.name) and name_problem(called) is None:
         spec = replace(spec, name=called)
     cards = tuple(
-        replace(card, scope=address_scope(card.network, host.name))
-        if card.kind == "network"
-        else card
+        card if card.spans else replace(card, scope=address_scope(card.network, host.name))
         for card in record.build.cards
     )
     name = record.build.name if spec is record.spec else called

@@ -94,9 +94,9 @@ def _addresses(waiting: Waiting) -> tuple[SeenAddress, ...]:
     if seen:
         return seen
     for card in waiting.build.cards:
-        if card.kind == "bridge" and card.addresses:
+        if card.wire is not None and card.addresses:
             # A host that has no business with the guest has not heard of it: asking makes it.
-            waiting.neighbours.who_answers(waiting.host, card.source, card.addresses)
+            waiting.neighbours.who_answers(waiting.host, card.wire, card.addresses)
     return hypervisor.seen_addresses(waiting.build.server)
 
 
@@ -120,7 +120,7 @@ def _reached(waiting: Waiting, what: str, seen: tuple[SeenAddress, ...]) -> tupl
         return False, tried
     if what == "ip":
         return True, ""
-    bridged = {card.mac for card in waiting.build.cards if card.kind == "bridge"}
+    bridged = {card.mac for card in waiting.build.cards if card.spans}
     for one in seen:
         if not one.address.startswith("fe80:") and waiting.neighbours.ssh_answers(
             waiting.host, one.address, bridged=one.mac in bridged

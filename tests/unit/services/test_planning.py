@@ -17,7 +17,7 @@ from vmctl.services.planning import look_at_filters, plan_build, wanted_of
 
 INVENTORY = an_inventory("""
     hosts:
-      kvm1: {address: 10.0.0.1, networks: [nat, lan, theirs, tagged]}
+      kvm1: {address: 10.0.0.1, networks: [nat, lan, theirs, tagged, outer]}
       kvm2: {address: 10.0.0.2, networks: [nat], pools: [{name: san, shared: san}]}
     networks:
       nat: {source: {network: default}, cidrs: [192.168.122.0/24], gateway: [192.168.122.1]}
@@ -29,6 +29,7 @@ INVENTORY = an_inventory("""
         security_group: none
       theirs: {source: {bridge: br1}, cidrs: [10.9.0.0/24], addressing: dhcp}
       tagged: {source: {network: switch}, vlan: 42}
+      outer: {source: {network: switch}, cidrs: [10.7.0.0/24], addressing: dhcp}
     """)
 KVM1, KVM2 = INVENTORY.hosts["kvm1"], INVENTORY.hosts["kvm2"]
 FILTERED = HostSample(
@@ -263,3 +264,14 @@ def test_what_a_host_has_not_told_of_a_network_refuses_no_tag() -> None:
     (card,) = a_build(CardWish(network="tagged"), sample=with_switch(), security_groups=()).cards
 
     assert card.vlan == 42
+
+
+def test_on_a_libvirt_network_without_its_dhcp_no_address_is_promised() -> None:
+    sample = with_switch(forward="bridge", bridge="br9")
+
+    (plain,) = a_build(CardWish(network="outer"), sample=sample).cards
+    (asked,) = a_build(CardWish(network="outer", fixed=("10.7.0.7",)), sample=sample).cards
+
+    assert (plain.addresses, plain.addressing) == ((), "dhcp")
+    assert (asked.addresses, asked.addressing) == (("10.7.0.7",), "static")
+    assert (asked.scope, asked.wire) == ("outer", "br9")
