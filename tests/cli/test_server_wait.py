@@ -131,6 +131,28 @@ def test_a_host_that_does_not_answer_is_named_and_waited_for(stage: Stage) -> No
     assert (late.code, said(back)) == (12, (0, []))
 
 
+@pytest.mark.parametrize("deed", [("reboot", "--hard"), ("reboot",)], ids=["hard", "soft"])
+def test_an_address_of_the_boot_before_is_waited_for_again(
+    stage: Stage, deed: tuple[str, ...]
+) -> None:
+    mine = on_fakes(stage)
+    mine.ok("server", "wait", NAME, "--for", "ip")
+    before = mine.data("server", "show", NAME)["vmctl:addresses"]
+    with stage.fleet.state("kvm1") as state:
+        state["machines"][SPEC.id]["deaf"] = True
+    mine.ok("server", *deed, NAME)
+
+    ran = wait(stage, NAME, "--for", "ip", "--timeout", "3")
+
+    after = mine.data("server", "show", NAME)["vmctl:addresses"]
+    (row,) = mine.data("server", "list", "--long")
+    seen = {"address": "10.0.1.7", "source": "lease"}
+    assert [one["observed"] for one in before] == [[seen], []]
+    assert [one["observed"] for one in after] == [[], []]
+    assert (ran.code, row["Address Sources"]["10.0.1.7"]) == (12, ["planned"])
+    assert "10.0.1.7 (planned)" in mine.ok("server", "show", NAME)
+
+
 def test_ssh_is_waited_for_at_the_addresses_that_were_seen(stage: Stage) -> None:
     ran = wait(
         stage, NAME, "--for", "ssh", then=lambda: FakeNeighbours.greeted.update({"10.0.1.7"})

@@ -55,6 +55,10 @@ class FakeGround:
         with self.fleet.state(self.name) as state:
             state["networks"][network]["promises"][mac] = [[address], ""]
 
+    def remember(self, mac: str, address: str) -> None:
+        with self.fleet.state(self.name) as state:
+            state["networks"]["default"].setdefault("leases", {})[mac] = [address]
+
     def put(self, name: str, content: bytes) -> None:
         facts = {"size": len(content), "content": base64.b64encode(content).decode()}
         with self.fleet.state(self.name) as state:

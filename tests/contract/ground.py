@@ -15,6 +15,10 @@ RECORD = (
 
 _AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 _CONSOLE = "<serial type='pty'/>"
+_CARD = (
+    "<interface type='network'><mac address='{mac}'/><source network='default'/>"
+    "<model type='virtio'/></interface>"
+)
 _SCREEN = "<graphics type='vnc' port='-1' listen='127.0.0.1' passwd=''/>"
 
 
@@ -73,6 +77,9 @@ class Ground(Protocol):
     def promise(self, network: str, mac: str, address: str) -> None:
         """Promise an address of a network to somebody else's card."""
 
+    def remember(self, mac: str, address: str) -> None:
+        """Have the host remember that a card had an address, on its network `default`."""
+
     def put(self, name: str, content: bytes) -> None:
         """Have a file in the pool of which nobody told its hypervisor."""
 
@@ -98,10 +105,15 @@ def domain_xml(
     agent: bool = False,
     console: bool = False,
     screen: bool = False,
+    mac: str = "",
 ) -> str:
-    """A machine that starts at once and idles in its firmware, for it has no disk."""
+    """A machine that starts at once and idles in its firmware, for it has no disk.
+
+    With a MAC it has a card on the network `default`, and nobody who uses it.
+    """
     metadata = f"<metadata>{RECORD.format(number=number)}</metadata>" if record else ""
     more = f"{_AGENT if agent else ''}{_CONSOLE if console else ''}{_SCREEN if screen else ''}"
+    more += _CARD.format(mac=mac) if mac else ""
     return f"""
 <domain type='qemu'>
   <name>{name}</name>

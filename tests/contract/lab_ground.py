@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 import time
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ _PLAIN = "contract-plain"
 _PLAIN_POOL = (
     f"<pool type='mpath'><name>{_PLAIN}</name><target><path>/dev/mapper</path></target></pool>"
 )
+_BRIDGE = "virbr0"
 _WITH_GUEST = "kvm2"
 _STOPPED = "contract-stopped"
 _STOPPED_POOL = (
@@ -89,6 +91,15 @@ class LabGround:
             f"<host mac='{mac}' ip='{address}'/>",
             libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG,
         )
+
+    def remember(self, mac: str, address: str) -> None:
+        entry = {"ip-address": address, "mac-address": mac, "expiry-time": int(self.now) + 3000}
+        status = f"/var/lib/libvirt/dnsmasq/{_BRIDGE}.status"
+        held = self.lab.do("inside", self.name, "sh", "-c", f"cat {status} 2>/dev/null || true")
+        leases = json.dumps([*json.loads(held or "[]"), entry])
+        table = f"ip neigh replace {address} dev {_BRIDGE} lladdr {mac} nud stale"
+        script = f"printf %s {shlex.quote(leases)} >{status}; {table}"
+        self.lab.do("inside", self.name, "sh", "-c", script)
 
     def put(self, name: str, content: bytes) -> None:
         path = f"/var/lib/libvirt/images/{name}"

@@ -221,6 +221,18 @@ def test_a_machine_that_is_off_was_seen_nowhere(ground: Ground, server: str) -> 
     assert ground.hypervisor.seen_addresses(server) == ()
 
 
+def test_what_a_host_remembers_of_a_card_from_before_its_machine_runs_was_not_seen(
+    ground: Ground, server: str, mac: str
+) -> None:
+    on = ground.hypervisor
+    ground.remember(mac, "192.168.122.77")
+    on.ensure_defined(server, domain_xml(server, f"m-{server}", mac=mac))
+
+    on.ensure_running(server)
+
+    assert on.seen_addresses(server) == ()
+
+
 def test_a_machine_stands_still_and_goes_on(ground: Ground, server: str) -> None:
     on = ground.hypervisor
     on.ensure_defined(server, domain_xml(server, f"m-{server}"))

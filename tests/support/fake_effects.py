@@ -66,6 +66,10 @@ def _start(host: str, state: State, uuid: str) -> None:
         raise RemoteFailed(host, f"{host}: {uuid} cannot start without {missing[0]}")
     _refuse_saving(host, uuid, machine)
     machine.update(on=True, paused=False, saved=False, live=machine["xml"])
+    for network in state["networks"].values():
+        # They were given to the machine that ran before, and say nothing of this one.
+        for mac in macs_in(machine["xml"]):
+            network.get("leases", {}).pop(mac, None)
 
 
 def _press(host: str, state: State, uuid: str, now: float) -> None:

@@ -226,10 +226,16 @@ class FakeHypervisor:
         with self._fleet.state(self._host) as state:
             found = state["machines"].get(uuid)
             macs = set() if found is None or not found["on"] else macs_in(found["xml"])
+            given = []
+            for network in state["networks"].values():
+                given += network.get("leases", {}).items()
+                if found and not found.get("deaf"):
+                    given += (
+                        (mac, addresses) for mac, (addresses, _) in network["promises"].items()
+                    )
             return tuple(
                 SeenAddress(mac=mac, address=address, source="lease")
-                for network in state["networks"].values()
-                for mac, (addresses, _) in network["promises"].items()
+                for mac, addresses in given
                 if mac in macs
                 for address in addresses
             )

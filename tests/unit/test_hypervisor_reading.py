@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vmctl.adapters.hypervisor import addresses, elements, networks, offers
+from vmctl.adapters.hypervisor.leases import Lease, said_seconds
 from vmctl.adapters.hypervisor.networks import Promise
 
 MAC = "52:54:00:aa:00:01"
@@ -76,15 +77,78 @@ def test_another_architecture_has_no_bios() -> None:
 
 
 def test_neighbours_that_were_not_reached_are_none() -> None:
-    said = f"""192.168.122.9 dev virbr0 lladdr {MAC.upper()} REACHABLE
-fd77::9 dev br-lan lladdr {MAC} router STALE
-192.168.122.10 dev virbr0  FAILED
-192.168.122.11 dev virbr0 INCOMPLETE
-192.168.122.12 dev virbr0 lladdr {MAC} FAILED
+    said = f"""now 1000
+age 60
+192.168.122.9 dev virbr0 lladdr {MAC.upper()}  ref 1 used 33/0/33probes 4 REACHABLE
+fd77::9 dev br-lan lladdr {MAC} router  used 569/61/41probes 4 STALE
+192.168.122.10 dev virbr0  used 1548/1608/1545probes 6 FAILED
+192.168.122.11 dev virbr0  used 9/69/1probes 6 INCOMPLETE
+192.168.122.12 dev virbr0 lladdr {MAC}  used 9/69/1probes 6 FAILED
+192.168.122.13 dev virbr0 lladdr {MAC}  used 9/9/9probes 0 PERMANENT
 10.0.0.1 dev eth0 lladdr
 """
 
-    assert addresses.read_neighbours(said) == [(MAC, "192.168.122.9"), (MAC, "fd77::9")]
+    glance = addresses.read_glance(said)
+
+    assert (glance.now, glance.age) == (1000, 60)
+    found = [(one.mac, one.address, one.device, one.confirmed) for one in glance.neighbours]
+    assert found == [(MAC, "192.168.122.9", "virbr0", 0), (MAC, "fd77::9", "br-lan", 61)]
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        (f"age 60\n10.0.0.9 dev br0 lladdr {MAC} used 99/59/41probes 4 STALE", True),
+        (f"age 60\n10.0.0.9 dev br0 lladdr {MAC} used 99/60/41probes 4 STALE", False),
+        (f"age 60\n10.0.0.9 dev br0 lladdr {MAC} used 0/61/0probes 4 DELAY", False),
+        (f"pong 10.0.0.9\nage 60\n10.0.0.9 dev br0 lladdr {MAC} used 0/61/0probes 4 DELAY", True),
+        (f"10.0.0.9 dev br0 lladdr {MAC} used 0/5/0probes 4 REACHABLE", True),
+        (f"10.0.0.9 dev br0 lladdr {MAC} used 0/5/0probes 4 STALE", False),
+        (f"age 60\n10.0.0.9 dev br0 lladdr {MAC} REACHABLE", True),
+    ],
+    ids=["since", "before", "delay", "answered", "no-age", "no-age-stale", "no-figures"],
+)
+def test_a_neighbour_counts_if_it_was_confirmed_since_the_domain_runs(
+    said: str, counts: bool
+) -> None:
+    glance = addresses.read_glance(said)
+
+    assert [glance.saw(one) for one in glance.neighbours] == [counts]
+
+
+@pytest.mark.parametrize(
+    ("until", "seconds", "counts"),
+    [
+        (1000 + 3600 - 10, None, True),
+        (1000 + 3600 - 90, None, False),
+        (1000 + 86400 - 10, None, True),
+        (1000 + 86400 - 90, None, False),
+        (1000 + 100, 120.0, True),
+        (1000 + 10, 120.0, False),
+        (1000 + 90_000, None, False),
+        (0, None, False),
+    ],
+)
+def test_a_lease_counts_if_it_was_renewed_since_the_domain_runs(
+    until: float, seconds: float | None, counts: bool
+) -> None:
+    lease = Lease(mac=MAC, address="10.0.0.9", bridge="br0", until=until, seconds=seconds)
+
+    assert addresses.Glance(now=1000, age=60).gave(lease) is counts
+    assert not addresses.Glance(now=1000).gave(lease)
+
+
+def test_how_long_a_lease_lasts_is_said_for_a_card_or_a_range() -> None:
+    network = elements.read(
+        f"""<network><ip address='10.0.0.1'><dhcp>
+        <range start='10.0.0.2' end='10.0.0.9'><lease expiry='2' unit='hours'/></range>
+        <host mac='{MAC.upper()}' ip='10.0.0.5'><lease expiry='30'/></host>
+        </dhcp></ip><ip family='ipv6' address='fd00::1'><dhcp/></ip></network>"""
+    )
+
+    assert said_seconds(network, MAC, v6=False) == 1800
+    assert said_seconds(network, "52:54:00:00:00:99", v6=False) == 7200
+    assert said_seconds(network, MAC, v6=True) is None
 
 
 NETWORK = """

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,31 @@ def test_what_nobody_looked_for_stays(store: SqlStore, leases: Leases, clock: Cl
         [Observation(server=server, host="kvm1", at=at + 2, power=Power.RUNNING, seen=())]
     )
     assert store.server("web").seen == ()
+
+
+RUNNING, OFF = {"power": Power.RUNNING}, {"power": Power.SHUTDOWN}
+
+
+@pytest.mark.parametrize(
+    ("looks", "kept"),
+    [
+        ((OFF, RUNNING), ()),
+        (({**OFF, "saved": True}, RUNNING), SEEN),
+        (({"power": Power.PAUSED}, RUNNING), SEEN),
+        (({**RUNNING, "boot": "b2"},), ()),
+        ((RUNNING, OFF), SEEN),
+    ],
+    ids=["started", "resumed", "unpaused", "host-booted", "ended"],
+)
+def test_what_was_seen_of_a_machine_is_not_told_of_the_next(
+    store: SqlStore, leases: Leases, clock: Clock, looks: Any, kept: Any
+) -> None:
+    server = running(store, leases)
+
+    for look in ({**RUNNING, "boot": "b1", "seen": SEEN}, *looks):
+        store.observe([Observation(server=server, host="kvm1", at=clock.tick(), **look)])
+
+    assert store.server("web").seen == kept
 
 
 def test_a_state_that_turned_is_said(store: SqlStore, leases: Leases, clock: Clock) -> None:

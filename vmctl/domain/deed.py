@@ -64,6 +64,9 @@ RESCUE = _deed(
 UNRESCUE = _deed("unrescue", "unrescued", "unrescuing", _RESCUED, after=_ACTIVE, wary=True)
 REBUILD = _deed("rebuild", "rebuilt", "rebuilding", _ACTIVE, _STOPPED, _ERROR, wary=True)
 
+STARTS_ANEW = frozenset(one.task for one in (START, REBOOT, REBOOT_HARD, RESCUE, UNRESCUE, REBUILD))
+"""The tasks after which a machine that runs is another than ran before, seen by nobody yet."""
+
 _WAYS_OUT = {
     _ACTIVE: "stop",
     _STOPPED: "start",

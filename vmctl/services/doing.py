@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmctl.domain.deed import STARTS_ANEW
 from vmctl.domain.observation import state_seen
 from vmctl.domain.operation import Event, Mark, OperationState, Token
 from vmctl.domain.plain import to_plain
@@ -115,6 +116,7 @@ def _settle(
         state=now,
         task=None if state.over else str(work.params.get("task") or "") or None,
         power=machine.power if machine else Power.NOSTATE if seen else None,
+        seen=() if on and work.params.get("task") in STARTS_ANEW else None,
         boot=UNSEEN if may_obey or not seen else None,
         spec=to_plain(work.spec) if done else None,
         clear=("fault",) if now is not ServerState.ERROR else (),

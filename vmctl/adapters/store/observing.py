@@ -14,7 +14,7 @@ from vmctl.adapters.store import events
 from vmctl.adapters.store.operations import IN_THE_WAY
 from vmctl.adapters.store.servers import rows
 from vmctl.domain.observation import Turn, state_seen
-from vmctl.domain.record import Power, ServerState
+from vmctl.domain.record import UNSEEN, Power, ServerState
 from vmctl.domain.server_line import STANDS
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def _power(row: dict[str, Any], look: Observation) -> list[Turn]:
         return []
     before = ServerState(row["state"])
     after = _state(row, before, look)
+    if _is_new(row, before, look):
+        row["seen"] = seen_text(())
     row.update(state=after, power=look.power, seen_at=look.at)
     if look.boot is not None:
         row["boot"] = look.boot
@@ -73,6 +75,16 @@ def _power(row: dict[str, Any], look: Observation) -> list[Turn]:
     if after is before:
         return []
     return [_turn(row, look, before=before, after=after, why=row["fault"])]
+
+
+def _is_new(row: dict[str, Any], before: ServerState, look: Observation) -> bool:
+    """Whether another machine runs than the one whose addresses were seen."""
+    if look.power is not Power.RUNNING:
+        return False
+    if look.boot is not None and row["boot"] not in (None, UNSEEN, look.boot):
+        return True
+    off = row["power"] in (Power.SHUTDOWN, Power.CRASHED)
+    return off and before is not ServerState.SUSPENDED
 
 
 def _state(row: dict[str, Any], before: ServerState, look: Observation) -> ServerState:
