@@ -19,7 +19,6 @@ from tests.support.stores import ACTOR
 from vmctl.adapters.hypervisor import LibvirtHypervisors
 from vmctl.adapters.prober import ShellProber
 from vmctl.adapters.store import open_store
-from vmctl.cli.server_refresh import turn_words
 from vmctl.domain.server_line import line_of
 from vmctl.services.believing import seen_by
 from vmctl.services.observing import Watch
@@ -89,7 +88,7 @@ def looking(mine: Vmctl, folder: Path) -> Iterator[Callable[[], list[str]]]:
         def look() -> list[str]:
             seen = watch.observe(map(line_of, store.servers()))
             assert not seen.failures
-            return [*map(turn_words, seen.turns), *seen.notes]
+            return [*(turn.words for turn in seen.turns), *seen.notes]
 
         yield look
 

@@ -77,7 +77,7 @@ def rescuing(saga: Saga[Work] = RESCUE) -> Deed:
     """Rescue by this workflow with another image and a password."""
 
     def deed(stage: Stage) -> None:
-        ready = to_rescue(stage.world, INVENTORY, OTHER.use, "$6$salt$hash")
+        ready = to_rescue(INVENTORY, OTHER.use, "$6$salt$hash")
         doing(Errand(deed=deeds.RESCUE, saga=saga, params=PATIENT, ready=ready))(stage)
 
     return deed
@@ -87,7 +87,7 @@ def unrescuing(saga: Saga[Work] = UNRESCUE) -> Deed:
     """End a rescue by this workflow."""
 
     def deed(stage: Stage) -> None:
-        ready = to_unrescue(stage.world, INVENTORY)
+        ready = to_unrescue(INVENTORY)
         doing(Errand(deed=deeds.UNRESCUE, saga=saga, params=PATIENT, ready=ready))(stage)
 
     return deed

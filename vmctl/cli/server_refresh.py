@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from vmctl.cli.context import Context
     from vmctl.domain.host import Host
-    from vmctl.domain.observation import Turn
     from vmctl.domain.record import Server
     from vmctl.domain.server_line import ServerLine
     from vmctl.services.observing import Outlook, Watch
@@ -109,27 +108,11 @@ def watch_of(context: Context) -> Watch:
     return Watch(hosts=app.inventory.hosts, eyes=eyes, event=seen_by(app.actor))
 
 
-def turn_words(turn: Turn) -> str:
-    """Say in a line what of a server turned out to be another than was on record."""
-    from vmctl.domain.record import ServerState, shown_status
-
-    on = f"{turn.name} on {turn.host}"
-    if turn.what == "state":
-        before, after = (shown_status(ServerState(one), None) for one in (turn.before, turn.after))
-        why = f": {turn.why}" if turn.why else ""
-        return f"{on}: {before} -> {after}{why}"
-    if turn.what == "host":
-        return f"{turn.name}: it was moved, {turn.before} -> {turn.after}"
-    if turn.what == "name":
-        return f"{on}: it was renamed, {turn.before} -> {turn.after}"
-    return f"{on}: it stands also on {turn.after} (before: {turn.before})"
-
-
 def _say(context: Context, seen: Outlook) -> None:
     for failure in seen.failures.values():
         context.say(failure.message)
     say_silent(context, seen.silent)
-    for line in (*map(turn_words, seen.turns), *seen.notes):
+    for line in (*(turn.words for turn in seen.turns), *seen.notes):
         context.say(line)
 
 
@@ -137,7 +120,7 @@ def _tell(context: Context, lines: Iterable[ServerLine], seen: Outlook) -> None:
     for failure in seen.failures.values():
         context.say(failure.message)
     say_silent(context, seen.silent)
-    context.write("".join(f"{turn_words(turn)}\n" for turn in seen.turns))
+    context.write("".join(f"{turn.words}\n" for turn in seen.turns))
     for note in seen.notes:
         context.say(note)
     if context.options.verbose:

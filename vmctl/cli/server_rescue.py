@@ -62,7 +62,7 @@ def server_rescue(
     if word is not None and (not word or "\n" in word):
         raise UsageError("--password: it is empty or has a line break")
     told = None if word is None else hash_password(word)
-    ready = to_rescue(context.app.world, context.app.inventory, used, told)
+    ready = to_rescue(context.app.inventory, used, told)
     errand = Errand(deed=DEED, saga=RESCUE, params={"patience": timeout}, ready=ready)
 
     def errand_for(server: Server) -> Errand:
@@ -87,7 +87,7 @@ def server_unrescue(context: Context, *, timeout: float, **said: object) -> str 
     from vmctl.services.acting import Errand
     from vmctl.services.exchanging import to_unrescue
 
-    ready = to_unrescue(context.app.world, context.app.inventory)
+    ready = to_unrescue(context.app.inventory)
     errand = Errand(deed=DEED, saga=UNRESCUE, params={"patience": timeout}, ready=ready)
     return act_on(context, said, DEED, lambda _server: errand)
 

@@ -36,7 +36,6 @@ def sync(context: Context, *, fix: bool, older: int, hung: int) -> Table:
     It ends with 0 if all is well or was mended, with 16 if something is left, with 14 if a host did
     not answer or something failed, and with 17 while someone else is at it.
     """
-    from vmctl.cli.server_refresh import turn_words
     from vmctl.services.syncing import Sync
 
     app = context.app
@@ -56,7 +55,7 @@ def sync(context: Context, *, fix: bool, older: int, hung: int) -> Table:
                 one.host,
                 one.server,
                 one.result,
-                one.words if one.turn is None else turn_words(one.turn),
+                one.words if one.turn is None else one.turn.words,
             )
             for one in found
         ],

@@ -129,13 +129,15 @@ def known_as(server: str, plan: Mapping[str, object]) -> str:
 
     By the server's id, and the generation of the disk that boots, if that is not the first.
     """
+    return booted(plan).rpartition("-")[0] or server
+
+
+def booted(plan: Mapping[str, object]) -> str:
+    """Name the volume that boots by a plan in its plain form; '' where there is none."""
     found = plan.get("volumes")
     volumes = found if isinstance(found, list) else []
     names = {one.get("role"): str(one.get("name")) for one in reversed(volumes)}
-    for role in ("rescue", "root"):
-        if role in names:
-            return names[role].removesuffix(f"-{role}")
-    return server
+    return names.get("rescue") or names.get("root") or ""
 
 
 def filter_name(server: str, position: int) -> str:

@@ -74,6 +74,13 @@ def as_seen(spec: Mapping[str, object], plan: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def supersedes(told: Build, build: Build) -> bool:
+    """Whether what a domain tells is of another system than the plan's, and of a later one."""
+    if told.generation == build.generation:
+        return told.rescued != build.rescued
+    return told.generation > build.generation
+
+
 def changed(spec: ServerSpec, fields: Mapping[str, object]) -> ServerSpec:
     """Give a spec with some fields, in their plain form, changed."""
     return from_plain(ServerSpec, {**to_plain(spec), **fields}) if fields else spec

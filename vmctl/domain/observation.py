@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vmctl.domain.record import Power, ServerState
+from vmctl.domain.record import Power, ServerState, shown_status
 
 if TYPE_CHECKING:
     from vmctl.domain.machine import SeenAddress
@@ -30,7 +30,7 @@ class Observation:
     lost: str | None = None  # how it is known that it stands nowhere any more
 
 
-Aspect = Literal["state", "host", "name", "also on"]
+Aspect = Literal["state", "host", "name", "also on", "disk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,26 @@ class Turn:
         """What an event tells of it."""
         why = {} if self.why is None else {"fault": self.why}
         return {"what": self.what, "before": self.before, "after": self.after, **why}
+
+    @property
+    def words(self) -> str:
+        """Say it in a line."""
+        on = f"{self.name} on {self.host}"
+        match self.what:
+            case "state":
+                before, after = (
+                    shown_status(ServerState(one), None) for one in (self.before, self.after)
+                )
+                why = f": {self.why}" if self.why else ""
+                return f"{on}: {before} -> {after}{why}"
+            case "host":
+                return f"{self.name}: it was moved, {self.before} -> {self.after}"
+            case "name":
+                return f"{on}: it was renamed, {self.before} -> {self.after}"
+            case "disk":
+                return f"{on}: it boots another disk than on record, {self.before} -> {self.after}"
+            case "also on":
+                return f"{on}: it stands also on {self.after} (before: {self.before})"
 
 
 _BY_POWER = {

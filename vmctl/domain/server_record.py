@@ -130,6 +130,11 @@ def is_rescued(record: str) -> bool | None:
     return "rescued" in said if "attempt" in said else None
 
 
+def is_of_first(record: str) -> bool:
+    """Whether no other system ever took the first one's place; the rest of it is not looked at."""
+    return '"generation":1,' in record
+
+
 def _said(record: str) -> dict[str, str]:
     head = _HEAD.match(record)
     found = _ATTRIBUTE.finditer(head[0]) if head else ()

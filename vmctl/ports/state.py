@@ -240,6 +240,19 @@ class Store(Protocol):
         None where nothing but the plan is new, or as for `move`. Raises NameTaken.
         """
 
+    def renew(
+        self,
+        server: Server,
+        plan: Mapping[str, object],
+        fields: Mapping[str, object],
+        *,
+        event: Event,
+    ) -> Turn | None:
+        """Have a record say of a later system that boots there: its plan, and fields of the spec.
+
+        None where an operation is at it, or it is not as it was read.
+        """
+
     def import_server(self, found: FoundServer, *, event: Event | None = None) -> bool:
         """Bring a server that stands on a host back on record; False if it is there as found.
 

@@ -91,7 +91,9 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
     )
     with recovery.world.leases.hold(operation) as lease:
         token = store.begin(lease, new, expect=deed.states, task=deed.task or None, event=event)
-        server = store.server(server.id)  # as it is now that nobody else changes it
+        # As they are now that nobody else changes them.
+        server = store.server(server.id)
+        attempt = next(one for one in store.attempts(server.id) if one.number == attempt.number)
         work = work_of(
             recovery.world,
             token,

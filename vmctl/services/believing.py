@@ -119,7 +119,7 @@ def _with_others(
 
 def _follow(recovery: Recovery, server: Server, seen: Seen) -> Followed:
     done = _following(recovery).follow([server], seen, recovery.world.clock())
-    for note in done.notes:
+    for note in (*(turn.words for turn in done.turns if turn.what == "disk"), *done.notes):
         recovery.tell(note)
     return done
 

@@ -11,7 +11,6 @@ from vmctl.domain.build import Build, Volume, base_name, volume_name
 from vmctl.domain.exchange import Exchange, as_seen, changed
 from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import ServerState
-from vmctl.domain.server_record import Maker, from_xml, made_by
 from vmctl.domain.spec import Secrets, ServerSpec
 from vmctl.errors import Conflict, NameTaken, NoValidHost
 from vmctl.services.kept import create_params
@@ -31,13 +30,11 @@ _MIB = 1024 * 1024
 _RESCUE = ("rescue", "rescue-seed")
 
 
-def to_rescue(
-    world: World, inventory: Inventory, image: ImageUse | None, password_hash: str | None
-) -> Ready:
+def to_rescue(inventory: Inventory, image: ImageUse | None, password_hash: str | None) -> Ready:
     """Have servers boot this image, or else their own one anew, with their disks beside it."""
 
-    def ready(errand: Errand, server: Server, attempt: Attempt, host: Host) -> Errand:
-        spec, build = from_plain(ServerSpec, server.spec), _plan_of(world, attempt, host)
+    def ready(errand: Errand, server: Server, attempt: Attempt, _host: Host) -> Errand:
+        spec, build = from_plain(ServerSpec, server.spec), from_plain(Build, attempt.plan)
         used = image or spec.image
         generation = build.generation + 1
         root, seed = (volume_name(spec.id, role, generation) for role in _RESCUE)
@@ -61,11 +58,11 @@ def to_rescue(
     return ready
 
 
-def to_unrescue(world: World, inventory: Inventory) -> Ready:
+def to_unrescue(inventory: Inventory) -> Ready:
     """Have servers boot their own disks again."""
 
-    def ready(errand: Errand, server: Server, attempt: Attempt, host: Host) -> Errand:
-        build = _plan_of(world, attempt, host)
+    def ready(errand: Errand, server: Server, attempt: Attempt, _host: Host) -> Errand:
+        build = from_plain(Build, attempt.plan)
         own = tuple(one for one in build.volumes if one.role not in _RESCUE)
         new = replace(build, name=server.name, volumes=own, spare=())
         return _with(
@@ -86,7 +83,7 @@ class Rebuilder:
 
     def ready(self, errand: Errand, server: Server, attempt: Attempt, host: Host) -> Errand:
         """Plan it for one server."""
-        spec, build = from_plain(ServerSpec, server.spec), _plan_of(self.world, attempt, host)
+        spec, build = from_plain(ServerSpec, server.spec), from_plain(Build, attempt.plan)
         exchange = self.exchange(spec, build)
         new = changed(spec, exchange.becomes)
         self._refuse(spec, new, host)
@@ -177,33 +174,6 @@ class Rebuilder:
                     f"server {spec.name} cannot be called {name}: {one.id} is",
                     hint="choose another name",
                 )
-
-
-def _plan_of(world: World, attempt: Attempt, host: Host) -> Build:
-    """Give the plan of an attempt, with the volumes of its domain's own record if they are newer.
-
-    So they are where the database was put back from a backup.
-    """
-    build = from_plain(Build, attempt.plan)
-    machine = world.hypervisors.on(host).machine(build.server)
-    maker = made_by(machine.record or "") if machine is not None else None
-    if machine is None or maker != Maker(world.store.uuid(), build.server, build.number):
-        return build
-    try:
-        told = from_xml(machine.record or "").build
-    except ValueError:
-        return build
-    newer = told.generation > build.generation or told.rescued != build.rescued
-    own = all(one.name.startswith(f"{build.server}-") for one in told.held)
-    if not newer or not own or told.pool != build.pool:
-        return build
-    return replace(
-        build,
-        base=told.base,
-        volumes=told.volumes,
-        spare=told.spare,
-        generation=max(told.generation, build.generation),
-    )
 
 
 def _of(exchange: Exchange, server: Server, attempt: Attempt) -> Exchange:

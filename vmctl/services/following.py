@@ -13,12 +13,13 @@ from vmctl.domain.operation import NewOperation
 from vmctl.domain.plain import from_plain
 from vmctl.domain.record import AttemptState, Power, ServerState, address_scope
 from vmctl.domain.server_line import STANDS
-from vmctl.domain.server_record import Maker, is_rescued, made_by
+from vmctl.domain.server_record import Maker, is_of_first, is_rescued, made_by
 from vmctl.domain.sight import Whereabouts, whereabouts
 from vmctl.errors import AddressTaken, NameTaken
 from vmctl.sagas import CLEANUP
 from vmctl.services.leaving import is_left
 from vmctl.services.planning import wanted_of
+from vmctl.services.renewing import newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -114,6 +115,7 @@ class Following:
         """Write what was seen of these servers, and tell what was news."""
         done = Followed()
         looks: list[Observation] = []
+        found: list[tuple[Subject, Sight]] = []
         called: list[tuple[Subject, Sight]] = []
         for subject in subjects:
             where = self.where(subject, seen)
@@ -122,6 +124,7 @@ class Following:
                 look = self._look(subject, where, sight, at)
                 looks += [] if look is None else [look]
             if sight is not None:
+                found.append((subject, sight))
                 if sight.machine.name != subject.name:
                     called.append((subject, sight))
                 done.notes += self._oddities(subject, sight)
@@ -131,6 +134,8 @@ class Following:
         done.turns += self.store.observe(looks, event=self.event)
         for subject, sight in called:
             self._rename(subject, sight, done)
+        for subject, sight in found:
+            self._renew(subject, sight, done)
         return done
 
     def _look(
@@ -244,6 +249,20 @@ class Following:
         except NameTaken as error:
             done.notes.append(error.message)
             return
+        done.turns += [] if turn is None else [turn]
+
+    def _renew(self, subject: Subject, sight: Sight, done: Followed) -> None:
+        """Have the record say which system boots, where the domain alone knows of a later one."""
+        if is_of_first(sight.machine.record or ""):
+            return
+        server = self.store.server(subject.id)
+        attempt = _live(self.store, server)
+        if attempt is None or server.host != sight.host:
+            return
+        news = newer(self.store, server, attempt, sight.machine, sight.at)
+        if news is None:
+            return
+        turn = self.store.renew(server, news.plan, news.fields, event=self.event)
         done.turns += [] if turn is None else [turn]
 
     def _oddities(self, subject: Subject, sight: Sight) -> list[str]:

@@ -18,6 +18,7 @@ from vmctl.sagas.setting import tell
 from vmctl.services.doing import do
 from vmctl.services.kept import work_of
 from vmctl.services.leaving import clean_behind, is_left, leave_be
+from vmctl.services.renewing import newer
 from vmctl.services.running import Ended, pay, run_attempt, run_delete, turn_back, was_kept
 from vmctl.services.settling import owed_of, settle_create, settle_delete
 
@@ -116,8 +117,7 @@ class Case:
         if server.deleted is not None:
             return self.end(OperationState.DONE, None)
         try:
-            work = self.work(self.current())
-            work.spec = from_plain(ServerSpec, server.spec)
+            work = self.renewed(server)
             tell(work)
             machine = work.hypervisor.machine(server.id)
         except (OwnershipLost, StateError):
@@ -126,6 +126,18 @@ class Case:
             return self.end(OperationState.OWED, error)
         called = Change(domain=machine.name) if machine and is_ours(work, machine) else None
         return self.end(OperationState.DONE, None, change=called)
+
+    def renewed(self, server: Server) -> Work:
+        """Take up the work on a server, with the record of what boots there made to follow it."""
+        current, at = self.current(), self.recovery.world.clock()
+        work = self.work(current)
+        machine = work.hypervisor.machine(server.id)
+        news = newer(self.store, server, current, machine, at) if machine is not None else None
+        if news is not None:
+            self.store.replan(self.token, current.number, news.plan, news.fields)
+            work = self.work(self.current())
+        work.spec = from_plain(ServerSpec, self.store.server(server.id).spec)
+        return work
 
     def call_off(self) -> Recovered:
         """End a delete that did nothing yet."""

@@ -20,7 +20,6 @@ from tests.support.torture_rebuild import (
     INVENTORY,
     OTHER,
     PATIENT,
-    deleting,
     picture,
     rebuilding,
     rescuing,
@@ -193,26 +192,6 @@ def test_a_server_without_a_seed_can_be_told_nothing(stage: Stage) -> None:
         remake(stage, Makeover(secrets=Secrets(password_hash="x"), carried=("--password",)))  # noqa: S106 - a test's
 
 
-@pytest.mark.parametrize("deed", ["unrescue", "delete", "rebuild"])
-def test_a_database_from_before_a_rescue_still_finds_all_of_it(
-    stage: Stage, tmp_path: Path, deed: str
-) -> None:
-    clean = volumes(stage)
-    stage.sql.backup(tmp_path / "backup")
-    rescuing()(stage)
-    assert len(volumes(stage)) == len(clean) + 2
-
-    (tmp_path / "old").mkdir()
-    (tmp_path / "backup").rename(tmp_path / "old/state.db")
-    (tmp_path / "old/hosts").symlink_to(tmp_path / "stage/hosts")
-    with on_stage(tmp_path / "old") as old:
-        {"unrescue": unrescuing(), "delete": deleting, "rebuild": rebuilding()}[deed](old)
-        if deed == "rebuild":
-            assert status(old) == "RESCUE"
-        else:
-            assert volumes(old) == (clean if deed == "unrescue" else set())
-
-
 def test_a_rescued_server_comes_back_on_record_as_one(stage: Stage) -> None:
     rescuing()(stage)
 
@@ -289,7 +268,7 @@ def test_what_was_planned_before_another_was_quicker_touches_nothing(
     )
     ready = {
         "rebuild": rebuilder.ready,
-        "rescue": to_rescue(stage.world, INVENTORY, OTHER.use, None),
+        "rescue": to_rescue(INVENTORY, OTHER.use, None),
     }[name]
 
     def late(errand: Errand, seen: Server, attempt: Attempt, host: Host) -> Errand:

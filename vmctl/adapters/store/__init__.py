@@ -288,6 +288,18 @@ class SqlStore(Readings):
         with self.writing() as tx:
             return following.rename(tx, server, name, plan, event)
 
+    def renew(
+        self,
+        server: Server,
+        plan: Mapping[str, object],
+        fields: Mapping[str, object],
+        *,
+        event: Event,
+    ) -> Turn | None:
+        """Have a record say of a later system that boots where its server stands."""
+        with self.writing() as tx:
+            return following.renew(tx, server, plan, fields, event)
+
     def import_server(self, found: FoundServer, *, event: Event | None = None) -> bool:
         """Bring a server that stands on a host back on record; False if it is there as found."""
         with self.writing() as tx:

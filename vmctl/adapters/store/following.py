@@ -15,6 +15,7 @@ from vmctl.adapters.store.admission import enter_attempt, hold, holder_of, mark
 from vmctl.adapters.store.hosts import ensure
 from vmctl.adapters.store.operations import IN_THE_WAY, enter, finish
 from vmctl.adapters.store.servers import rows
+from vmctl.domain.build import booted
 from vmctl.domain.observation import Turn
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import AttemptState, Wanted
@@ -153,6 +154,38 @@ def rename(
         what="name",
         before=server.name,
         after=name,
+        host=server.host,
+    )
+    return _told(tx, event, turn)
+
+
+def renew(
+    tx: Tx,
+    server: Server,
+    plan: Mapping[str, object],
+    fields: Mapping[str, object],
+    event: Event,
+) -> Turn | None:
+    """Have a record say of a later system that boots where its server stands.
+
+    None where somebody is at it, or it is not what it was.
+    """
+    row = _idle(tx, server)
+    if row is None or (row["host"], row["name"]) != (server.host, server.name):
+        return None
+    which = (attempts.c.server == server.id) & (attempts.c.number == server.attempt)
+    before = json.loads(tx.connection.execute(select(attempts.c.plan).where(which)).scalar_one())
+    values = {"plan": as_json(plan), "updated": tx.now}
+    tx.connection.execute(update(attempts).where(which).values(values))
+    spec = as_json(json.loads(row["spec"]) | dict(fields))
+    here = servers.c.id == server.id
+    tx.connection.execute(update(servers).where(here).values(spec=spec, updated=tx.now))
+    turn = Turn(
+        server=server.id,
+        name=server.name,
+        what="disk",
+        before=booted(before),
+        after=booted(plan),
         host=server.host,
     )
     return _told(tx, event, turn)
