@@ -234,6 +234,20 @@ def test_after_its_host_lost_power_it_is_unknown_until_it_is_seen(web: Vmctl, la
     assert status(web) == "SHUTOFF"
 
 
+def test_one_that_nobody_has_seen_since_it_was_made_is_unknown_then_too(
+    web: Vmctl, lab: Lab
+) -> None:
+    made = servers.create(web, "plain", "--no-security-group", on="kvm1")
+    assert (made.code, status(web, "plain")) == (0, "ACTIVE")
+
+    lab.do("power-off", "kvm1")
+    lab.do("power-on", "kvm1")
+    web.ok("host", "list", "--refresh")
+
+    assert status(web, "plain") == "UNKNOWN"
+    web.ok("server", "delete", "plain")
+
+
 def test_a_pass_finds_what_is_left_and_takes_it_away_on_request(
     web: Vmctl, lab: Lab, tmp_path: Path
 ) -> None:

@@ -187,6 +187,7 @@ def create(
     keep: bool = False,
     spec: ServerSpec = SPEC,
     place: int = 0,
+    claim: Callable[[Work], None] = claim,
 ) -> None:
     """Create the server on the first host that will have it; `saga` is that of the host `only`."""
     world, alternates = stage.world, list(stage.hosts.values())

@@ -171,9 +171,18 @@ class Store(Protocol):
         """Change what the record says of the operation's server."""
 
     def mark_attempt(
-        self, token: Token, number: int, state: AttemptState, fault: str | None = None
+        self,
+        token: Token,
+        number: int,
+        state: AttemptState,
+        fault: str | None = None,
+        *,
+        boot: str | None = None,
     ) -> None:
-        """Say how far an attempt went; to release one is to free its claim and addresses."""
+        """Say how far an attempt went; to release one is to free its claim and addresses.
+
+        `boot` is its host's, from which on nobody knows what the server is once it is another.
+        """
 
     def finish(
         self,

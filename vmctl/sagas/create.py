@@ -82,7 +82,9 @@ def start(work: Work) -> None:
     """Have the server running; from the moment before, no other host may be tried."""
     if not work.spec.start:
         return
-    work.world.store.mark_attempt(work.token, work.build.number, AttemptState.BEGUN)
+    # It runs in this boot, or in a later one: should that be so, nobody knows what it is then.
+    boot = work.known_boot
+    work.world.store.mark_attempt(work.token, work.build.number, AttemptState.BEGUN, boot=boot)
     work.hypervisor.ensure_running(work.build.server)
 
 

@@ -49,7 +49,7 @@ class Work:
     """One attempt at one server, in the hands of the process that holds its token.
 
     Only `build` may change on the way, where an address turns out to be taken before the domain is
-    defined; and what another system in the server's place changes, `spec` with it.
+    defined; what another system in the server's place changes, `spec` with it; and what is seen.
     """
 
     world: World
@@ -67,6 +67,9 @@ class Work:
     params: Mapping[str, object] = field(default_factory=dict)
     """What the operation was begun with: see NewOperation."""
 
+    boot: str | None = None
+    """The boot in which the host was last looked at under its lease, if it was in this work."""
+
     check: Callable[[], None] = lambda: None
     """Asked in a step that waits: raises Interrupted once someone has asked to stop."""
 
@@ -79,6 +82,11 @@ class Work:
     def hypervisor(self) -> Hypervisor:
         """The hypervisor of the attempt's host."""
         return self.world.hypervisors.on(self.host)
+
+    @property
+    def known_boot(self) -> str | None:
+        """The host's boot as it was known last: what is done from now on is done in no earlier."""
+        return self.boot or self.world.store.host(self.host.name).boot
 
     @property
     def ran(self) -> bool:

@@ -96,6 +96,7 @@ class Claims:
                     lambda: self._look(work.host),
                 )
             )
+            work.boot = here.seen.boot_id
             work.tell("claim")
             self._judge_again(work, here.seen)
             self._look_at_networks(work, here.seen)

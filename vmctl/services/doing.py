@@ -95,6 +95,7 @@ def _settle(
     """End a deed, or leave it stuck to be resumed; what the server is goes on record."""
     was = ServerState(str(work.params.get("was")))
     after = ServerState(str(work.params.get("after") or was.value))
+    boot = work.world.store.host(work.host.name).boot  # read first: what is seen is no older
     machine, seen = _sight(work)
     done = outcome is Outcome.DONE
     on = machine is not None and machine.power is Power.RUNNING
@@ -117,7 +118,7 @@ def _settle(
         task=None if state.over else str(work.params.get("task") or "") or None,
         power=machine.power if machine else Power.NOSTATE if seen else None,
         seen=() if on and work.params.get("task") in STARTS_ANEW else None,
-        boot=UNSEEN if may_obey or not seen else None,
+        boot=UNSEEN if may_obey or not seen else boot,
         spec=to_plain(work.spec) if done else None,
         clear=("fault",) if now is not ServerState.ERROR else (),
     )

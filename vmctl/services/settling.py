@@ -31,6 +31,7 @@ def settle_create(
             state=ServerState.ACTIVE if runs else ServerState.STOPPED,
             power=Power.RUNNING if runs else Power.SHUTDOWN,
             host=work.host.name,
+            boot=None if runs else work.known_boot,  # its start has put that on record
             launched=True,
         )
     else:

@@ -216,11 +216,17 @@ class SqlStore(Readings):
             servers.change(tx, operations.fenced(tx, token), change)
 
     def mark_attempt(
-        self, token: Token, number: int, state: AttemptState, fault: str | None = None
+        self,
+        token: Token,
+        number: int,
+        state: AttemptState,
+        fault: str | None = None,
+        *,
+        boot: str | None = None,
     ) -> None:
         """Say how far an attempt went; to release one is to free its claim and addresses."""
         with self.writing() as tx:
-            admission.mark(tx, operations.fenced(tx, token), number, state, fault)
+            admission.mark(tx, operations.fenced(tx, token), number, state, fault, boot=boot)
 
     def finish(
         self,

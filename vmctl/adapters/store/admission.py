@@ -149,11 +149,21 @@ def replan(
     tx.connection.execute(update(servers).where(here).values(changed))
 
 
-def mark(tx: Tx, server: str | None, number: int, state: AttemptState, fault: str | None) -> None:
-    """Say how far an attempt went; released, it holds nothing any more."""
+def mark(
+    tx: Tx,
+    server: str | None,
+    number: int,
+    state: AttemptState,
+    fault: str | None,
+    *,
+    boot: str | None = None,
+) -> None:
+    """Say how far an attempt went, and in which boot; released, it holds nothing any more."""
     values = {"state": state, "updated": tx.now} | ({} if fault is None else {"fault": fault})
     which = (attempts.c.server == server) & (attempts.c.number == number)
     tx.connection.execute(update(attempts).where(which).values(values))
+    if boot is not None:
+        tx.connection.execute(update(servers).where(servers.c.id == server).values(boot=boot))
     if state is AttemptState.RELEASED:
         for table in (addresses, nics, claims):
             held = (table.c.server == server) & (table.c.number == number)
