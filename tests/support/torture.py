@@ -90,6 +90,19 @@ def stubborn(saga: Saga[Work], names: Sequence[str]) -> Saga[Work]:
     return _each(saga, lambda one: replace(one, undo=undo) if one.name in names else one)
 
 
+class Killed(BaseException):
+    """Ends a process at once."""
+
+
+def dying(saga: Saga[Work], name: str) -> Saga[Work]:
+    """Have the process end when it is about to do the step of that name."""
+
+    def die(work: Work) -> None:
+        raise Killed(work.build.name)
+
+    return _each(saga, lambda one: replace(one, do=die) if one.name == name else one)
+
+
 def doubled(saga: Saga[Work]) -> Saga[Work]:
     """Have everything done and undone twice."""
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,9 +12,11 @@ from hypothesis import strategies as st
 
 from vmctl.domain.operation import Mark
 from vmctl.errors import OwnershipLost
-from vmctl.sagas import CREATE, DELETE, SAGAS
+from vmctl.sagas import CREATE, DELETE, OLDER, PRESENT, SAGAS
 from vmctl.sagas.saga import UNWIND, Do, Outcome, Saga, Step, Undo, next_move, past_pivot, run
+from vmctl.sagas.work import Work
 
+GOLDEN = Path(__file__).parents[1] / "golden/sagas.json"
 Marks = list[tuple[str, Mark]]
 
 
@@ -273,7 +278,39 @@ def test_the_domain_is_the_first_thing_there_and_the_last_to_go() -> None:
     assert CREATE.steps[-1].name == "autostart"
 
 
-def test_every_workflow_is_found_by_the_name_and_version_that_stand_on_record() -> None:
-    assert {(saga.name, saga.version) for saga in SAGAS.values()} == set(SAGAS)
+def test_no_two_workflows_go_by_one_name_and_version_and_the_newest_is_begun() -> None:
+    assert len(SAGAS) == len(PRESENT) + len(OLDER)
+    newest = {name: max(v for other, v in SAGAS if other == name) for name, _ in SAGAS}
+    assert {saga.name: saga.version for saga in PRESENT} == newest
     for saga in SAGAS.values():
         assert len({step.name for step in saga.steps}) == len(saga.steps)
+
+
+def test_the_steps_of_a_workflow_stay_what_they_are_on_record() -> None:
+    now = {f"{name} {version}": told(saga) for (name, version), saga in SAGAS.items()}
+    kept: dict[str, list[str]] = json.loads(GOLDEN.read_text())
+
+    if os.environ.get("WRITE_GOLDENS"):
+        kept = now | kept
+        GOLDEN.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    for name, steps in kept.items():
+        assert now.get(name) == steps, (
+            f"operations that began as {name} are on record: keep its table under OLDER, and give"
+            " the new one the next version. Where a step does the same by another name only, say"
+            f" so in {GOLDEN.name}"
+        )
+    assert now.keys() == kept.keys(), "with WRITE_GOLDENS=1 new versions are written down"
+
+
+def told(saga: Saga[Work]) -> list[str]:
+    """Say of each step what it is called, what does and undoes it, and where no way is back."""
+
+    def called(act: Callable[[Work], None]) -> str:
+        return f"{act.__module__.rpartition('.')[2]}.{act.__qualname__}"
+
+    return [
+        f"{one.name}: {called(one.do)}"
+        + (f", undone by {called(one.undo)}" if one.undo else "")
+        + (", no way back" if one.pivot else "")
+        for one in saga.steps
+    ]

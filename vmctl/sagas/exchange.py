@@ -269,15 +269,15 @@ _END: tuple[Step[Work], ...] = (
 
 RESCUE: Saga[Work] = Saga(
     name="server-rescue",
-    version=1,
+    version=2,
     steps=(_LOOK, Step(name="announce", do=announce, undo=withdraw), *_MAKE, *_QUIET, _RUN),
 )
 
-UNRESCUE: Saga[Work] = Saga(name="server-unrescue", version=1, steps=(_LOOK, *_QUIET, _RUN, *_END))
+UNRESCUE: Saga[Work] = Saga(name="server-unrescue", version=2, steps=(_LOOK, *_QUIET, _RUN, *_END))
 
 REBUILD: Saga[Work] = Saga(
     name="server-rebuild",
-    version=1,
+    version=2,
     steps=(
         _LOOK,
         Step(name="announce", do=announce_or_claim, undo=withdraw),
@@ -290,3 +290,8 @@ REBUILD: Saga[Work] = Saga(
 )
 
 EXCHANGES = (RESCUE, UNRESCUE, REBUILD)
+OLDER_EXCHANGES = tuple(
+    replace(one, version=1, steps=tuple(step for step in one.steps if step is not _LOOK))
+    for one in EXCHANGES
+)
+"""As they were when none of them looked first: what they exchange does not say what it was seen."""

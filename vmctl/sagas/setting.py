@@ -177,7 +177,7 @@ def _promise(work: Work, known_as: str) -> None:
 
 SET: Saga[Work] = Saga(
     name="server-set",
-    version=1,
+    version=2,
     steps=(
         Step(name="look", do=look),
         Step(name="name", do=name, undo=all_back),
@@ -186,6 +186,9 @@ SET: Saga[Work] = Saga(
         Step(name="autostart", do=autostart, undo=autostart_back),
     ),
 )
+
+OLDER_SET: Saga[Work] = replace(SET, version=1, steps=SET.steps[1:])
+"""As it was when it did not look first."""
 
 PASSWORD: Saga[Work] = Saga(
     name="server-set-password", version=1, steps=(Step(name="password", do=set_password),)

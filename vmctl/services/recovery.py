@@ -132,11 +132,7 @@ def _recoverable(store: Store, operation: Operation, *, back: bool) -> Server:
     if operation.state.over:
         raise Conflict(f"operation {operation.id} is {operation.state} already")
     if operation.server is None or (operation.saga, operation.version) not in SAGAS:
-        raise Conflict(
-            f"this vmctl does not know how to go on with operation {operation.id}: it is a"
-            f" {operation.saga}, version {operation.version}",
-            hint="use the vmctl that began it, or a newer one",
-        )
+        raise _unknown(operation)
     server = store.server(operation.server)
     begun = operation.saga == DELETE.name and store.journal_of(operation.id)
     if back and begun and not _is_settled(operation, server):
@@ -153,6 +149,20 @@ def _recoverable(store: Store, operation: Operation, *, back: bool) -> Server:
             hint=f"vmctl operation resume {operation.id}",
         )
     return server
+
+
+def _unknown(operation: Operation) -> Conflict:
+    """Say of an operation that another vmctl began whose that must be to go on with it."""
+    known = [version for name, version in SAGAS if name == operation.saga]
+    there = f"version {', '.join(map(str, sorted(known)))}" if known else "none of that name"
+    newer = operation.version > max(known, default=0)
+    return Conflict(
+        f"this vmctl does not know how to go on with operation {operation.id}, which"
+        f" {operation.owner} began: it is a {operation.saga}, version {operation.version}, and this"
+        f" vmctl knows {there}",
+        hint="go on with it by the vmctl that began it"
+        + (", or a newer one: an update of this one" if newer else ": an older one than this"),
+    )
 
 
 def _is_settled(operation: Operation, server: Server) -> bool:

@@ -16,13 +16,12 @@ from tests.support.fake_app import FakeNeighbours
 from tests.support.looked import look, status
 from tests.support.stage import NETWORKS, SPEC, Stage, a_stage, create, on_stage
 from tests.support.striking import Deed
-from tests.support.torture import RESUME
+from tests.support.torture import RESUME, Killed, dying
 from tests.support.torture_power import FORCED, HARD, START, STOP
 from tests.support.torture_rebuild import rebuilding, rescuing
 from vmctl.adapters.schema import hosts as hosts_table
 from vmctl.domain.inventory import Inventory
 from vmctl.sagas import CREATE
-from vmctl.sagas.saga import Saga
 from vmctl.sagas.work import Work
 from vmctl.scheduler.policy import Policy
 from vmctl.services import hosts
@@ -66,20 +65,6 @@ def claims(stage: Stage) -> Claim:
     inventory = Inventory(path="", hosts=stage.hosts, networks=NETWORKS)
     judge = Judge(inventory, Policy(), stage.fleet.now)
     return Claims(stage.world, inventory, FakeNeighbours(), judge, tuple).claim
-
-
-class Killed(BaseException):
-    """Ends a process at once."""
-
-
-def dying(saga: Saga[Work], name: str) -> Saga[Work]:
-    """Have the process end when it is about to do this step."""
-
-    def die(work: Work) -> None:
-        raise Killed(work.build.name)
-
-    steps = (replace(one, do=die) if one.name == name else one for one in saga.steps)
-    return replace(saga, steps=tuple(steps))
 
 
 @pytest.mark.parametrize("on", [True, False], ids=["running", "off"])
