@@ -15,7 +15,7 @@ from tests.support.torture import failing, stubborn
 from vmctl.bootstrap import App
 from vmctl.domain.operation import OperationState
 from vmctl.sagas import CREATE
-from vmctl.services.recovery import Recovery
+from vmctl.services.recovery import Recovery, is_kept
 
 EVERY_UNDO = [one.name for one in CREATE.steps if one.undo]
 
@@ -72,6 +72,46 @@ def test_nothing_to_go_on_with_is_no_failure(vmctl: Product) -> None:
     ran = vmctl.run("operation", "resume", "--all")
 
     assert (ran.code, ran.err) == (0, "no operation waits for anybody\n")
+
+
+def test_what_was_kept_to_be_looked_at_is_only_undone_by_name_or_by_an_unwind(
+    stage: Stage, vmctl: Product
+) -> None:
+    create(stage, saga=failing(CREATE, "start", acts=False), keep=True)
+    kept = stage.fleet.picture("kvm1")
+
+    ran = vmctl.run("operation", "resume", "--all")
+
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.splitlines() == [
+        (
+            f"operation {CREATION} (server-create by alice@laptop) is left: what it made is kept to"
+            f" be looked at; vmctl operation unwind {CREATION} takes it away"
+        ),
+        "no operation waits for anybody",
+    ]
+    assert stage.fleet.picture("kvm1") == kept
+    assert stage.sql.operation(CREATION).state is OperationState.STUCK
+
+    assert vmctl.run("operation", "resume", CREATION).code == 0
+    assert SPEC.id not in stage.fleet.picture("kvm1")["machines"]
+
+
+def test_unwinding_all_undoes_what_was_kept(stage: Stage, vmctl: Product) -> None:
+    create(stage, saga=failing(CREATE, "start", acts=False), keep=True)
+
+    assert vmctl.run("operation", "unwind", "--all").code == 0
+
+    assert SPEC.id not in stage.fleet.picture("kvm1")["machines"]
+
+
+def test_a_create_whose_undo_failed_was_not_kept_by_anybody(stage: Stage, vmctl: Product) -> None:
+    create(stage, saga=stubborn(failing(CREATE, "start", acts=False), ["define"]))
+    (one,) = stage.sql.operations(unfinished=True)
+
+    assert not is_kept(stage.sql, one)
+    assert vmctl.run("operation", "resume", "--all").code == 0
+    assert SPEC.id not in stage.fleet.picture("kvm1")["machines"]
 
 
 @pytest.mark.parametrize("words", [(), (CREATION, "--all")], ids=["neither", "both"])

@@ -10,7 +10,7 @@ from vmctl.cli.command import action
 from vmctl.errors import Partial, UsageError, VmctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from vmctl.cli.context import Context
     from vmctl.domain.operation import Operation
@@ -31,7 +31,8 @@ def _which(function: F) -> F:
 def operation_resume(context: Context, *, operations: tuple[str, ...], every: bool) -> None:
     """Go on with operations: forward if nothing failed yet, else with undoing them.
 
-    Pays what is owed to their hosts, too, where those answer again.
+    Pays what is owed to their hosts, too, where those answer again. With --all, what a create with
+    --on-error keep has left is left still: resume it by its id to have it undone.
     """
     _recover(context, operations, every=every, back=False)
 
@@ -49,7 +50,7 @@ def operation_unwind(context: Context, *, operations: tuple[str, ...], every: bo
 def _recover(context: Context, words: tuple[str, ...], *, every: bool, back: bool) -> None:
     from vmctl.services.recovery import recover_all
 
-    chosen = _chosen(context, words, every=every)
+    chosen = _chosen(context, words, every=every, back=back)
     if not chosen:
         context.say("no operation waits for anybody")
         return
@@ -78,7 +79,9 @@ def _recover(context: Context, words: tuple[str, ...], *, every: bool, back: boo
     )
 
 
-def _chosen(context: Context, words: tuple[str, ...], *, every: bool) -> list[Operation]:
+def _chosen(
+    context: Context, words: tuple[str, ...], *, every: bool, back: bool
+) -> list[Operation]:
     """Find the operations that are meant, each once."""
     from vmctl.services.recovery import orphans
 
@@ -86,8 +89,24 @@ def _chosen(context: Context, words: tuple[str, ...], *, every: bool) -> list[Op
         raise UsageError("which operation? give ids, or --all", hint="vmctl operation list")
     app = context.app
     if every:
-        return list(orphans(app.store, app.leases))
+        return _without_kept(context, orphans(app.store, app.leases), back=back)
     return list({one.id: one for one in map(app.store.operation, words)}.values())
+
+
+def _without_kept(context: Context, found: Iterable[Operation], *, back: bool) -> list[Operation]:
+    """Leave out what somebody wanted to look at, and say so; who wants all undone means it, too."""
+    from vmctl.services.recovery import is_kept
+
+    chosen = []
+    for one in found:
+        if back or not is_kept(context.app.store, one):
+            chosen.append(one)
+            continue
+        context.say(
+            f"operation {one.id} ({one.kind} by {one.owner}) is left: what it made is kept to be"
+            f" looked at; vmctl operation unwind {one.id} takes it away"
+        )
+    return chosen
 
 
 def _still_open(outcome: Recovered) -> Exception:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmctl.domain.operation import OperationState
+from vmctl.domain.operation import Mark, OperationState
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
 from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS, SET
@@ -33,6 +33,18 @@ AT_ONCE = 8
 def orphans(store: Store, leases: Leases) -> tuple[Operation, ...]:
     """List the operations that are not over and that nobody is at work on."""
     return tuple(one for one in store.operations(unfinished=True) if leases.is_dead(one.id))
+
+
+def is_kept(store: Store, operation: Operation) -> bool:
+    """Whether it is a create that failed, of which somebody wanted all to be left as it is."""
+    if operation.saga != CREATE.name or operation.state is not OperationState.STUCK:
+        return False
+    last = f"{store.server(operation.server or '').attempt}/"
+    mine = [one for one in store.journal_of(operation.id) if one.step.startswith(last)]
+    return not any(one.mark in _BACK for one in mine)
+
+
+_BACK = (Mark.UNDO_STARTED, Mark.UNDONE, Mark.UNDO_FAILED)
 
 
 def resume(recovery: Recovery, operation: Operation) -> Recovered:
@@ -185,6 +197,7 @@ class _Job:
 __all__ = [
     "Recovered",
     "Recovery",
+    "is_kept",
     "orphans",
     "pay_owed",
     "recover_all",

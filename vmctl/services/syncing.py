@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Literal
 from vmctl.domain.cached import OLD
 from vmctl.domain.operation import Event, OperationState
 from vmctl.errors import AtWork, Busy, VmctlError
-from vmctl.sagas import CREATE, SET
+from vmctl.sagas import SET
 from vmctl.services.believing import seen_by
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of
 from vmctl.services.observing import Watch
 from vmctl.services.reaping import reap
-from vmctl.services.recovery import orphans, pay_owed, recover_all
+from vmctl.services.recovery import is_kept, orphans, pay_owed, recover_all
 from vmctl.services.seeking import Eyes
 from vmctl.services.straying import Kind, strays
 
@@ -190,7 +190,7 @@ class Sync:
             for one in orphans(world.store, world.leases)
             if one.state is not OperationState.OWED
         ]
-        kept = [one for one in dead if _is_kept(one)]
+        kept = [one for one in dead if is_kept(world.store, one)]
         for one in kept:
             words = f"what it made is kept to be looked at: vmctl operation unwind {one.id}"
             self._operation(one, "left", words)
@@ -308,8 +308,3 @@ def _told(seconds: float) -> str:
 
 def _mark(debt: Debt) -> tuple[str, int]:
     return debt.attempt.server, debt.attempt.number
-
-
-def _is_kept(operation: Operation) -> bool:
-    """Whether it is a create whose debris somebody wanted to be left as it is."""
-    return operation.saga == CREATE.name and operation.state is OperationState.STUCK
