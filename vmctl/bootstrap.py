@@ -156,7 +156,8 @@ class App:
         """Read every server as lists tell of it, and what is known of every host."""
         from vmctl.adapters.on_record import servers
 
-        return servers(self.location, lambda: self.store, deleted=deleted, whole=whole)
+        known = None if self.config.inventory is None else self.host_names()
+        return servers(self.location, lambda: self.store, known=known, deleted=deleted, whole=whole)
 
     def host_names(self) -> frozenset[str]:
         """Name the hosts of the inventory, without making anything of them."""

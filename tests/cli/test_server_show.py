@@ -68,6 +68,11 @@ def test_the_status_of_a_server_on_a_host_that_booted_since_is_unknown(vmctl: Pr
     assert (down["status"], down["host_status"]) == ("UNKNOWN", "DOWN")
 
 
+def test_the_status_of_a_server_on_a_host_that_nobody_can_ask_is_unknown(vmctl: Product) -> None:
+    lost = vmctl.data("server", "show", "lost")
+    assert (lost["status"], lost["host_status"]) == ("UNKNOWN", "UNKNOWN")
+
+
 @pytest.mark.parametrize(
     ("words", "lines"),
     [

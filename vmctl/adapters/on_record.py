@@ -39,9 +39,29 @@ def hosts(
 
 
 def servers(
+    location: Location,
+    store: OpenStore,
+    *,
+    known: frozenset[str] | None,
+    deleted: bool,
+    whole: bool,
+) -> tuple[list[ServerLine], dict[str, HostWord]]:
+    """Read every server as lists tell of it, and what can be said of every host.
+
+    `known` are the hosts that the inventory has, if there is one: nobody can ask the others.
+    """
+    from vmctl.domain.server_line import NEVER_ASKED
+
+    lines, words = _servers(location, store, deleted=deleted, whole=whole)
+    if known is not None:
+        for host in {line.host for line in lines}.difference(known, (None,)):
+            words[str(host)] = words.get(str(host), NEVER_ASKED)._replace(known=False)
+    return lines, words
+
+
+def _servers(
     location: Location, store: OpenStore, *, deleted: bool, whole: bool
 ) -> tuple[list[ServerLine], dict[str, HostWord]]:
-    """Read every server as lists tell of it, and what is known of every host."""
     from vmctl.domain.server_line import line_of, word_of
 
     if isinstance(location, SqliteFile):

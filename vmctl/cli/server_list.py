@@ -81,7 +81,7 @@ def _table(
         zones = zones_of_hosts(context) if more or wanted.zone is not None else {}
         wanted = resolved(context, wanted, lines)
         found = choose(lines, wanted, hosts=hosts, zones=zones, now=time.time())
-        say_lost(context, found)
+        say_lost(context, found, hosts)
         say_doubled(context, found)
         found = _page(found, asked["marker"], asked["max_items"])
         if asked["count"]:

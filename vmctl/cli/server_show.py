@@ -9,7 +9,7 @@ import click
 from vmctl.cli.command import shower
 from vmctl.cli.output import Record
 from vmctl.cli.server_fields import Story, fields_of
-from vmctl.cli.server_words import the_server, zones_of_hosts
+from vmctl.cli.server_words import host_word, the_server, zones_of_hosts
 from vmctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def server_show(
 def story_of(context: Context, server: Server) -> Story:
     """Gather all that is told of a server."""
     from vmctl.domain.operation import OperationState
-    from vmctl.domain.server_line import word_of
 
     store = context.app.store
     in_the_way = [
@@ -76,7 +75,7 @@ def story_of(context: Context, server: Server) -> Story:
     return Story(
         server=server,
         attempts=store.attempts(server.id),
-        host=word_of(store.host(server.host)) if server.host else None,
+        host=host_word(context, server.host) if server.host else None,
         zones=zones_of_hosts(context),
         operation=in_the_way[0] if in_the_way else None,
         groups=groups,

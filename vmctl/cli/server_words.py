@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vmctl.cli.context import Context
     from vmctl.domain.host import Host
     from vmctl.domain.record import Server
-    from vmctl.domain.server_line import ServerLine
+    from vmctl.domain.server_line import HostWord, ServerLine
 
 _POWER = {
     "nostate": Shown(0, "NOSTATE"),
@@ -70,10 +70,18 @@ def the_server(context: Context, word: str) -> Server:
 
 def status_now(context: Context, server: Server) -> str:
     """Say a server's status as lists do."""
-    from vmctl.domain.server_line import line_of, status_of, word_of
+    from vmctl.domain.server_line import line_of, status_of
 
-    hosts = {server.host: word_of(context.app.store.host(server.host))} if server.host else {}
+    hosts = {server.host: host_word(context, server.host)} if server.host else {}
     return status_of(line_of(server), hosts)
+
+
+def host_word(context: Context, host: str) -> HostWord:
+    """Say what is known of one host, as far as the status of its servers goes."""
+    from vmctl.domain.server_line import word_of
+
+    known = context.config.inventory is None or host in context.app.host_names()
+    return word_of(context.app.store.host(host), known=known)
 
 
 _RUNS = (
@@ -147,14 +155,12 @@ def zones_of_hosts(context: Context) -> Mapping[str, str]:
     return {host.name: host.zone for host in context.app.inventory.hosts.values()}
 
 
-def say_lost(context: Context, lines: Iterable[ServerLine]) -> None:
+def say_lost(context: Context, lines: Iterable[ServerLine], hosts: Mapping[str, HostWord]) -> None:
     """Tell of servers whose host is no longer in the inventory: nobody asks after them there."""
-    if context.config.inventory is None:
-        return
-    known = context.app.host_names()
+    strange = {name for name, word in hosts.items() if not word.known}
     lost: dict[str, int] = {}
-    for line in lines:
-        if line.host is not None and line.deleted is None and line.host not in known:
+    for line in lines if strange else ():
+        if line.host in strange and line.deleted is None:
             lost[line.host] = lost.get(line.host, 0) + 1
     for host, count in sorted(lost.items()):
         them = "1 server is" if count == 1 else f"{count} servers are"

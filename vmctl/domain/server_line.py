@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmctl.domain.record import Server
 
 UNKNOWN = "UNKNOWN"
-"""The status of a server that nobody can vouch for: its host is down, or has booted since."""
+"""The status of a server that nobody can vouch for: see `is_doubtful`."""
 
 FRESH = 300.0
 """Seconds for which a look at a server holds; an older one leaves it stale."""
@@ -62,11 +62,13 @@ class HostWord(NamedTuple):
     down: bool = False
     enabled: bool = True
     asked: bool = True
+    known: bool = True
+    """Whether the inventory has it: otherwise nobody can ask it."""
 
     @property
     def status(self) -> str:
         """Give openstack's word for it."""
-        if not self.asked:
+        if not (self.asked and self.known):
             return UNKNOWN
         if self.down:
             return "DOWN"
@@ -76,8 +78,8 @@ class HostWord(NamedTuple):
 NEVER_ASKED = HostWord(asked=False)
 
 
-def word_of(record: HostRecord) -> HostWord:
-    """Take from a host's record what its servers' status needs."""
+def word_of(record: HostRecord, *, known: bool = True) -> HostWord:
+    """Take from a host's record what its servers' status needs; the inventory may not have it."""
     sample = record.sample if record.answered else None
     return HostWord(
         boot=record.boot,
@@ -85,6 +87,7 @@ def word_of(record: HostRecord) -> HostWord:
         or (sample is not None and "libvirt_error" in sample),
         enabled=record.enabled,
         asked=record.seen is not None or record.failed is not None,
+        known=known,
     )
 
 
@@ -192,7 +195,11 @@ def status_of(line: ServerLine, hosts: Mapping[str, HostWord]) -> str:
 
 
 def is_doubtful(line: ServerLine, hosts: Mapping[str, HostWord]) -> bool:
-    """Whether its host is down, has booted since, or did not have it and others did not say."""
+    """Whether nobody can vouch for it.
+
+    Its host is down, has booted since, is in the inventory no more, or did not have it and others
+    did not say.
+    """
     if line.host is None or line.state not in STANDS:
         return False
     if line.power == Power.NOSTATE:
@@ -200,7 +207,7 @@ def is_doubtful(line: ServerLine, hosts: Mapping[str, HostWord]) -> bool:
     host = hosts.get(line.host)
     if host is None:
         return False
-    return host.down or not (line.boot is None or host.boot in (None, line.boot))
+    return host.down or not host.known or not (line.boot is None or host.boot in (None, line.boot))
 
 
 def is_stale(line: ServerLine, hosts: Mapping[str, HostWord], now: float) -> bool:

@@ -155,8 +155,10 @@ class Vigil:
 
     def _status(self, server: Server) -> str:
         host = server.host
-        words = {host: word_of(self._watch.world.store.host(host))} if host else {}
-        return status_of(line_of(server), words)
+        if host is None:
+            return status_of(line_of(server), {})
+        word = word_of(self._watch.world.store.host(host), known=host in self._watch.hosts)
+        return status_of(line_of(server), {host: word})
 
 
 class _Looks:
