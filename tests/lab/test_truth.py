@@ -17,6 +17,7 @@ from tests.lab.servers import until
 from tests.lab.vmctl import Vmctl
 from tests.support.stores import ACTOR
 from vmctl.adapters.hypervisor import LibvirtHypervisors
+from vmctl.adapters.leases import open_leases
 from vmctl.adapters.prober import ShellProber
 from vmctl.adapters.store import open_store
 from vmctl.domain.server_line import line_of
@@ -80,6 +81,7 @@ def looking(mine: Vmctl, folder: Path) -> Iterator[Callable[[], list[str]]]:
             hypervisors=LibvirtHypervisors(reach.libvirt, reach.shells),
             prober=ShellProber(reach.shells, time.time),
             store=store,
+            leases=open_leases(store.location),
             clock=time.time,
         )
         hosts = {name: reach.host(name) for name in names}

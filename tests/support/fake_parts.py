@@ -107,7 +107,6 @@ class FakeProber:
         del depth, before
         with self.fleet.state(host.name) as state:
             guests = tuple(guest_of(uuid, each) for uuid, each in state["machines"].items())
-            boot = state.get("boot")
             kind = state["pools"].get("default", {}).get("file_system", "ext4")
             networks = tuple(
                 FoundNetwork(
@@ -118,6 +117,7 @@ class FakeProber:
                 )
                 for name, each in state["networks"].items()
             )
+            boot, identity = state.get("boot"), state.get("identity")
         now = self.fleet.now()
         pool = FoundPool(
             name="default",
@@ -132,6 +132,8 @@ class FakeProber:
             facts_at=now,
             depth="full",
             boot_id=boot,
+            machine_id=identity,
+            libvirt_uuid=identity,
             arch="x86_64",
             virt_types=("kvm",),
             qemu_version="7.2.0",

@@ -14,7 +14,7 @@ from vmctl.errors import NotFound
 from vmctl.services.hosts import HostView, look, never_asked, views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from vmctl.cli.context import Context
     from vmctl.domain.host import Host
@@ -84,6 +84,17 @@ def _watched(context: Context, hosts: Sequence[Host], every: float, *, strays: b
     return watch(context, every, hosts=lambda: hosts, ask=ask, draw=draw)
 
 
+def _follow_names(context: Context, lost: Collection[str]) -> None:
+    """Have hosts that are in the inventory by other names now go by these on record, and say so."""
+    from vmctl.cli.server_refresh import eyes_of
+    from vmctl.services.believing import seen_by
+    from vmctl.services.renaming import follow_names
+
+    app = context.app
+    for one in follow_names(eyes_of(context), app.inventory.hosts, lost, seen_by(app.actor)):
+        context.say(one.words)
+
+
 def see(
     context: Context,
     hosts: Sequence[Host],
@@ -100,6 +111,8 @@ def see(
         failures = look(asked, app.prober, records, lambda: app.store, time.time)
         for failure in failures.values():
             context.say(failure.message)
+        if lost := claimed.keys() - app.inventory.hosts.keys():
+            _follow_names(context, lost)
         records, claimed = app.on_record()
     seen = views(hosts, records, claimed, time.time(), whole=whole)
     return [view for view in seen if view.known or strays]

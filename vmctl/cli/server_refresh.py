@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmctl.domain.record import Server
     from vmctl.domain.server_line import ServerLine
     from vmctl.services.observing import Outlook, Watch
+    from vmctl.services.seeking import Eyes
 
 
 @action
@@ -101,11 +102,23 @@ def watch_of(context: Context) -> Watch:
     """Give whoever looks at servers for this command."""
     from vmctl.services.believing import seen_by
     from vmctl.services.observing import Watch
+
+    app = context.app
+    return Watch(hosts=app.inventory.hosts, eyes=eyes_of(context), event=seen_by(app.actor))
+
+
+def eyes_of(context: Context) -> Eyes:
+    """Give what a look needs."""
     from vmctl.services.seeking import Eyes
 
     app = context.app
-    eyes = Eyes(hypervisors=app.hypervisors, prober=app.prober, store=app.store, clock=time.time)
-    return Watch(hosts=app.inventory.hosts, eyes=eyes, event=seen_by(app.actor))
+    return Eyes(
+        hypervisors=app.hypervisors,
+        prober=app.prober,
+        store=app.store,
+        leases=app.leases,
+        clock=time.time,
+    )
 
 
 def _say(context: Context, seen: Outlook) -> None:

@@ -30,7 +30,7 @@ class Observation:
     lost: str | None = None  # how it is known that it stands nowhere any more
 
 
-Aspect = Literal["state", "host", "name", "also on", "disk"]
+Aspect = Literal["state", "host", "host name", "name", "also on", "disk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,8 @@ class Turn:
                 return f"{on}: {before} -> {after}{why}"
             case "host":
                 return f"{self.name}: it was moved, {self.before} -> {self.after}"
+            case "host name":
+                return f"{self.name}: its host {self.before} is called {self.after} now"
             case "name":
                 return f"{on}: it was renamed, {self.before} -> {self.after}"
             case "disk":

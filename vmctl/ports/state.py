@@ -241,6 +241,15 @@ class Store(Protocol):
         then nothing was written.
         """
 
+    def rename_host(
+        self, before: str, after: str, at_rest: Collection[str], *, event: Event
+    ) -> tuple[Turn, ...] | None:
+        """Have all that is on record of a host, but what is over, be of its new name; say of whom.
+
+        None where an operation runs at any of it, apart from those that nobody is at work on.
+        Raises AddressTaken, and then nothing was written.
+        """
+
     def rename(
         self, server: Server, name: str, plan: Mapping[str, object], *, event: Event
     ) -> Turn | None:

@@ -14,8 +14,8 @@ from vmctl.domain.operation import Event, Mark, NewOperation, OperationState
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, Power
 from vmctl.domain.spec import Secrets
-from vmctl.errors import Busy, Conflict, NotFound
-from vmctl.services.believing import now
+from vmctl.errors import Busy, Conflict
+from vmctl.services.believing import lost, now
 from vmctl.services.doing import do
 from vmctl.services.kept import anew, work_of
 
@@ -178,9 +178,5 @@ def standing(recovery: Recovery, server: Server) -> tuple[Attempt, Host]:
     attempt = live[-1]
     host = recovery.hosts.get(attempt.host)
     if host is None:
-        raise NotFound(
-            f"server {server.name} stands on {attempt.host}, which is not in the inventory",
-            hint="put the host back into the inventory; if it will never come back:"
-            f" vmctl host retire {attempt.host}",
-        )
+        raise lost(server, attempt.host)
     return attempt, host

@@ -13,6 +13,7 @@ from vmctl.domain.server_record import is_rescued, made_by
 from vmctl.errors import Conflict, HostUnreachable, NotFound
 from vmctl.services.following import Following, may_stand
 from vmctl.services.hosts import look
+from vmctl.services.renaming import follow_names
 from vmctl.services.seeking import Eyes, Seen, Survey, seek
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ def now(
     server = store.server(server.id)
     if not may_stand(server) or _has_company(recovery, server):
         return server
-    own = _host_of(recovery, server)
     eyes = Eyes.of(world)
+    if follow_host(recovery, server.host):
+        server = store.server(server.id)
+    own = _host_of(recovery, server)
     _refuse_down(own, eyes)
     also = [recovery.hosts[name] for name in server.also if name in recovery.hosts]
     seen = seek([own, *also], eyes, [server.id])
@@ -75,6 +78,17 @@ def together(recovery: Recovery, servers: Sequence[Server]) -> Recovery:
     """Have these servers share the look at other hosts."""
     survey = Survey(recovery.hosts, Eyes.of(recovery.world), servers)
     return replace(recovery, survey=survey)
+
+
+def follow_host(recovery: Recovery, host: str | None) -> bool:
+    """Whether a host that is not in the inventory was found there by another name."""
+    if host is None or host in recovery.hosts:
+        return False
+    eyes, event = Eyes.of(recovery.world), seen_by(recovery.actor)
+    renamed = follow_names(eyes, recovery.hosts, [host], event)
+    for one in renamed:
+        recovery.tell(one.words)
+    return bool(renamed)
 
 
 def seen_by(actor: Actor) -> Event:
@@ -172,12 +186,17 @@ def _has_company(recovery: Recovery, server: Server) -> bool:
 def _host_of(recovery: Recovery, server: Server) -> Host:
     host: Host | None = recovery.hosts.get(server.host or "")
     if host is None:
-        raise NotFound(
-            f"server {server.name} stands on {server.host}, which is not in the inventory",
-            hint="put the host back into the inventory; if it will never come back:"
-            f" vmctl host retire {server.host}",
-        )
+        raise lost(server, server.host)
     return host
+
+
+def lost(server: Server, host: str | None, *, instead: str = "") -> NotFound:
+    """Return the error for a server whose host is not in the inventory."""
+    return NotFound(
+        f"server {server.name} stands on {host}, which is not in the inventory",
+        hint="put the host back into the inventory; if it is there by another name: vmctl host list"
+        f" --refresh; if it will never come back: vmctl host retire {host}{instead}",
+    )
 
 
 def _refuse_down(host: Host, eyes: Eyes) -> None:

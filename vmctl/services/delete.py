@@ -15,7 +15,7 @@ from vmctl.sagas import DELETE
 from vmctl.sagas.exchange import EXCHANGES
 from vmctl.sagas.power import ask_for_good
 from vmctl.services.acting import refuse_alive
-from vmctl.services.believing import elsewhere, now
+from vmctl.services.believing import elsewhere, lost, now
 from vmctl.services.kept import work_of
 from vmctl.services.recovery import resume, unwind
 from vmctl.services.running import run_delete
@@ -189,12 +189,8 @@ def _standing(attempts: tuple[Attempt, ...]) -> Attempt | None:
 def _host_of(recovery: Recovery, server: Server, attempt: Attempt, *, force: bool) -> Host | None:
     host: Host | None = recovery.hosts.get(attempt.host)
     if host is None and not force:
-        raise NotFound(
-            f"server {server.name} stands on {attempt.host}, which is not in the inventory",
-            hint="put the host back into the inventory; if it will never come back:"
-            f" vmctl host retire {attempt.host}; to forget it until then:"
-            f" vmctl server delete --force {server.name}",
-        )
+        instead = f"; to forget it until then: vmctl server delete --force {server.name}"
+        raise lost(server, attempt.host, instead=instead)
     return host
 
 

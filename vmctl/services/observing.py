@@ -10,6 +10,7 @@ from vmctl.domain.record import Power
 from vmctl.services.fanout import fanout
 from vmctl.services.following import Following, may_stand
 from vmctl.services.hosts import AT_ONCE, look
+from vmctl.services.renaming import follow_names
 from vmctl.services.seeking import seek, seek_briefly, sights_on, take
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vmctl.domain.server_line import ServerLine
     from vmctl.domain.sight import Sight
     from vmctl.errors import VmctlError
+    from vmctl.services.renaming import Renamed
     from vmctl.services.seeking import Eyes, Seen
 
 
@@ -61,9 +63,10 @@ class Watch:
         Their addresses are asked one by one, so only where none is known, unless they are asked
         for. Hosts without any of them are asked for these servers `elsewhere`, none of them for
         long; for all that they have, `everywhere`; and else for servers that are not where they
-        should be. A host that is not in the inventory is not asked.
+        should be. A host that is not in the inventory is only looked for by its name.
         """
         store = self.eyes.store
+        lines, renamed = self._named(list(lines))
         found = [one for one in lines if may_stand(one) and one.host in self.hosts]
         wanted = _wanted(found, self.hosts)
         asked = [host for name, host in self.hosts.items() if everywhere or name in wanted]
@@ -92,11 +95,20 @@ class Watch:
         return Outlook(
             failures=seen.failures,
             silent=silent,
-            turns=tuple(done.turns),
-            notes=(*done.notes, *done.places),
+            turns=(*(turn for one in renamed for turn in one.turns), *done.turns),
+            notes=(*(one.words for one in renamed), *done.notes, *done.places),
             sights=seen.sights,
             heard=seen.heard,
         )
+
+    def _named(self, lines: list[ServerLine]) -> tuple[list[ServerLine], list[Renamed]]:
+        """Have hosts that go by other names now do so on record, and in these lines."""
+        lost = {line.host for line in lines if line.host is not None} - self.hosts.keys()
+        renamed = follow_names(self.eyes, self.hosts, lost, self.event) if lost else []
+        names = {one.before: one.after for one in renamed if one.why_not is None}
+        return [
+            line._replace(host=names.get(line.host or "", line.host)) for line in lines
+        ], renamed
 
 
 def _wanted(

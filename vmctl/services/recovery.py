@@ -14,6 +14,7 @@ from vmctl.domain.operation import Mark, OperationState
 from vmctl.domain.record import ServerState
 from vmctl.errors import Busy, Conflict
 from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS, SET
+from vmctl.services.believing import follow_host
 from vmctl.services.doing import no_way_back
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
@@ -106,6 +107,9 @@ def _recover(
     back: bool,
     hosts: Collection[str] | None = None,
 ) -> Recovered:
+    for attempt in recovery.world.store.attempts(operation.server or ""):
+        if attempt.claims:
+            follow_host(recovery, attempt.host)
     with _adopted(recovery, operation, back=back) as case:
         if _is_settled(case.operation, case.server):
             if case.operation.saga == SET.name:

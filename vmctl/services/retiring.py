@@ -103,7 +103,8 @@ def _refuse_renamed(name: str, hosts: Mapping[str, Host], store: Store) -> None:
         if record and (record.machine, record.libvirt) == (gone.machine, gone.libvirt):
             raise Conflict(
                 f"{name} is not gone: it is the machine that the inventory calls {other} now",
-                hint=f"call it {name} there again, or delete its servers first",
+                hint="vmctl host list --refresh has the record follow, if a server of it is there"
+                f" still; or call it {name} again",
             )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vmctl.domain.host import Host
     from vmctl.domain.record import Server
-    from vmctl.ports import Clock, Hypervisors, Prober, Store
+    from vmctl.ports import Clock, Hypervisors, Leases, Prober, Store
     from vmctl.sagas.work import World
     from vmctl.services.fanout import Failed
 
@@ -40,6 +40,7 @@ class Eyes:
     hypervisors: Hypervisors
     prober: Prober
     store: Store
+    leases: Leases
     clock: Clock
 
     @classmethod
@@ -49,6 +50,7 @@ class Eyes:
             hypervisors=world.hypervisors,
             prober=world.prober,
             store=world.store,
+            leases=world.leases,
             clock=world.clock,
         )
 

@@ -14,6 +14,7 @@ from vmctl.adapters.store import (
     engine,
     events,
     following,
+    host_names,
     hosts,
     kept,
     marks,
@@ -286,6 +287,13 @@ class SqlStore(Readings):
         """Have a server that was moved by hand be on its new host, and its old one owed."""
         with self.writing() as tx:
             return following.move(tx, server, wanted, operation, owed, event=event)
+
+    def rename_host(
+        self, before: str, after: str, at_rest: Collection[str], *, event: Event
+    ) -> tuple[Turn, ...] | None:
+        """Have all that is on record of a host be of its new name, unless somebody is at it."""
+        with self.writing() as tx:
+            return host_names.rename(tx, before, after, at_rest, event)
 
     def rename(
         self, server: Server, name: str, plan: Mapping[str, object], *, event: Event
