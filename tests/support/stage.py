@@ -198,7 +198,7 @@ def create(
         owner="alice@laptop",
         params=create_params(NETWORKS, GROUPS),
     )
-    server = NewServer(id=spec.id, name=spec.name, spec=to_plain(spec))
+    server = NewServer(id=spec.id, name=spec.name, project=spec.project, spec=to_plain(spec))
     with world.leases.hold(f"{CREATION}-{place}" if place else CREATION) as lease:
         host = alternates.pop(0)
         build = a_build(1, host.name, spec, place=place)

@@ -32,9 +32,7 @@ PER_HOST = 8
 
 ACTING = (
     *CHOOSING,
-    click.option("--host", "hosts", metavar="HOST", multiple=True, help="those on this host too"),
     click.option("--wait", is_flag=True, help="accepted: it always waits until it is done"),
-    click.option("--all-projects", is_flag=True, hidden=True),
     click.option("--dry-run", is_flag=True, help="say what would be done, and change nothing"),
     click.option("--reason", metavar="TEXT", help="why, for the events"),
 )  # fmt: skip
@@ -47,7 +45,8 @@ def meant(context: Context, said: Mapping[str, object], verb: str) -> Chosen:
     assert isinstance(words, tuple)  # noqa: S101 - click has made them
     assert isinstance(tags, tuple)  # noqa: S101 - likewise
     assert isinstance(hosts, tuple)  # noqa: S101 - likewise
-    return choose(context, words, verb=verb, tags=tags, hosts=hosts)
+    everywhere = bool(said["all_projects"])
+    return choose(context, words, verb=verb, tags=tags, hosts=hosts, all_projects=everywhere)
 
 
 def act_on(

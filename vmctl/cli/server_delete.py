@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     *CHOOSING,
-    click.option("--reservation-id", "reservation", metavar="ID", help="those of one create too"),
+    click.option("--reservation-id", "reservation", metavar="ID",
+                 help="and those of one create, with the tags and on the hosts that are said"),
     click.option("--graceful", is_flag=True, help="ask the guest to shut down first"),
     click.option("--timeout", metavar="S", type=click.FloatRange(min=0), default=60,
                  help="for --graceful, at most so many seconds (60)"),
     click.option("--force", is_flag=True, help="even where it is protected, its host is no longer"
                  " in the inventory, or what died at it cannot be undone"),
     click.option("--wait", is_flag=True, help="accepted: delete always waits until it is done"),
-    click.option("--all-projects", is_flag=True, hidden=True),
     click.option("--ignore-missing", is_flag=True,
                  help="a server that is not there is no failure"),
     click.option("--dry-run", is_flag=True, help="say what would go, and change nothing"),
@@ -51,6 +51,7 @@ def server_delete(
     *,
     servers: tuple[str, ...],
     tags: tuple[str, ...],
+    hosts: tuple[str, ...],
     reservation: str | None,
     graceful: bool,
     timeout: float,
@@ -71,13 +72,15 @@ def server_delete(
     from vmctl.cli.interrupts import interruptible
     from vmctl.services.fanout import Failed, Ok, fanout
 
-    del wait, all_projects
+    del wait
     chosen = choose(
         context,
         servers,
         verb="delete",
         tags=tags,
+        hosts=hosts,
         reservation=reservation,
+        all_projects=all_projects,
         ignore_missing=ignore_missing,
     )
     if dry_run:
@@ -85,8 +88,6 @@ def server_delete(
     asked = chosen.asked
     jobs = [Job(one.id, one) for one in chosen.servers]
     failures: list[Exception] = list(chosen.errors)
-    if not asked and not ignore_missing:
-        context.say("no server is like that: nothing to delete")
     if jobs:
         stays = "; a guest that is being asked stays" if graceful else ", for there is no way back"
         with (

@@ -12,7 +12,14 @@ import click
 from vmctl.cli.acting import PER_HOST, meant, with_options
 from vmctl.cli.command import action
 from vmctl.cli.properties import pairs
-from vmctl.cli.several import conclude, looking_together, side_by_side
+from vmctl.cli.several import (
+    ALL_PROJECTS,
+    NAMED,
+    ON_HOST,
+    conclude,
+    looking_together,
+    side_by_side,
+)
 from vmctl.domain.edits import Edits
 from vmctl.errors import UsageError, VmctlError
 
@@ -25,13 +32,9 @@ if TYPE_CHECKING:
     from vmctl.services.recovery import Recovery
     from vmctl.services.setting import Edited, Plan
 
-_WHICH = (
-    click.argument("servers", metavar="SERVER…", nargs=-1),
-    click.option("--host", "hosts", metavar="HOST", multiple=True, help="those on this host too"),
-)
+_WHICH = (NAMED, ON_HOST, ALL_PROJECTS)
 _HOW = (
     click.option("--wait", is_flag=True, help="accepted: it always waits until it is done"),
-    click.option("--all-projects", is_flag=True, hidden=True),
     click.option("--dry-run", is_flag=True, help="say what would change, and change nothing"),
     click.option("--reason", metavar="TEXT", help="why, for the events"),
 )
@@ -88,7 +91,7 @@ def server_set(context: Context, **said: object) -> str | None:
             f"{_PINNED}: a server stays on its host, whatever zone that is in",
             hint="vmctl server create --availability-zone ZONE chooses where one is made",
         )
-    chosen = meant(context, said, "set")
+    chosen = _chosen(context, said, "set")
     wish = Wish(
         edits=Edits(
             name=_text(said, "name"),
@@ -134,7 +137,12 @@ def server_unset(context: Context, **said: object) -> str | None:
     )
     if edits == Edits():
         raise UsageError("nothing to drop", hint="vmctl help server unset")
-    return _apply(context, meant(context, said, "unset"), Wish(edits=edits), said, "unset")
+    return _apply(context, _chosen(context, said, "unset"), Wish(edits=edits), said, "unset")
+
+
+def _chosen(context: Context, said: Mapping[str, object], verb: str) -> Chosen:
+    """Find the servers that are meant: here a tag is what they get or lose, and chooses nothing."""
+    return meant(context, {**said, "tags": ()}, verb)
 
 
 def _apply(

@@ -10,7 +10,7 @@ import click
 
 from vmctl.cli.command import action
 from vmctl.cli.server_ways import KINDS, Wish, identity_of, key_holder, login_of, places_of
-from vmctl.cli.several import choose
+from vmctl.cli.several import LIKE, choose, with_options
 from vmctl.errors import NotFound, Partial, VmctlError
 
 if TYPE_CHECKING:
@@ -31,14 +31,7 @@ class _Way:
 
 @action
 @click.argument("servers", metavar="[SERVER…]", nargs=-1)
-@click.option(
-    "--tag",
-    "tags",
-    metavar="TAG",
-    multiple=True,
-    help="those with this tag; several: with all of them",
-)
-@click.option("--host", "hosts", metavar="HOST", multiple=True, help="those on this host")
+@with_options(LIKE)
 @click.option("-l", "--login", metavar="LOGIN", help="as whom (each image's os_admin_user)")
 @click.option("-i", "--identity", metavar="FILE", help="with this private key")
 @click.option(
@@ -65,6 +58,7 @@ def ssh_config(
     servers: tuple[str, ...],
     tags: tuple[str, ...],
     hosts: tuple[str, ...],
+    all_projects: bool,
     login: str | None,
     identity: str | None,
     port: int,
@@ -82,7 +76,7 @@ def ssh_config(
     from vmctl.adapters.guest_config import Entry, config_text
     from vmctl.adapters.guest_entry import GuestWay
 
-    found = _meant(context, servers, tags, hosts)
+    found = _meant(context, servers, tags, hosts, all_projects=all_projects)
     if refresh:
         from vmctl.cli.server_refresh import look_at_all
 
@@ -118,15 +112,22 @@ def ssh_config(
 
 
 def _meant(
-    context: Context, words: tuple[str, ...], tags: tuple[str, ...], hosts: tuple[str, ...]
+    context: Context,
+    words: tuple[str, ...],
+    tags: tuple[str, ...],
+    hosts: tuple[str, ...],
+    *,
+    all_projects: bool,
 ) -> list[Server]:
     """Find the servers that are to be in it: all that there are, unless some are named."""
     if words or tags or hosts:
-        chosen = choose(context, words, verb="find", tags=tags, hosts=hosts)
+        chosen = choose(
+            context, words, verb="find", tags=tags, hosts=hosts, all_projects=all_projects
+        )
         if chosen.errors:
             raise chosen.errors[0]
         return chosen.servers
-    project = context.config.project
+    project = None if all_projects else context.config.project
     return [
         one
         for one in context.app.store.servers()

@@ -23,7 +23,6 @@ _FOR = "active, ip, ssh, cloud-init, status=STATUS or deleted"
 
 @action
 @with_options(CHOOSING)
-@click.option("--host", "hosts", metavar="HOST", multiple=True, help="those on this host too")
 @click.option("--for", "what", metavar="WHAT", default="active", help=f"{_FOR} (active)")
 @click.option(
     "--timeout",
@@ -38,6 +37,7 @@ def server_wait(
     servers: tuple[str, ...],
     tags: tuple[str, ...],
     hosts: tuple[str, ...],
+    all_projects: bool,
     what: str,
     timeout: float,
 ) -> None:
@@ -50,7 +50,15 @@ def server_wait(
 
     goal = goal_of(what)
     gone = goal.word == DELETED
-    chosen = choose(context, servers, verb="find", tags=tags, hosts=hosts, ignore_missing=gone)
+    chosen = choose(
+        context,
+        servers,
+        verb="find",
+        tags=tags,
+        hosts=hosts,
+        all_projects=all_projects,
+        ignore_missing=gone,
+    )
     failures = wait_side_by_side(context, chosen.servers, goal, timeout)
     conclude(context, [*chosen.errors, *failures], chosen.asked, what)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from vmctl.errors import HostError, Interrupted, NotFound, UsageError, VmctlError
+from vmctl.cli.similar import closest
+from vmctl.errors import HostError, Interrupted, NotFound, TimedOut, UsageError, VmctlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,11 +45,22 @@ class Job:
     server: Server
 
 
-CHOOSING = (
-    click.argument("servers", metavar="SERVER…", nargs=-1),
+NAMED = click.argument("servers", metavar="SERVER…", nargs=-1)
+ON_HOST = click.option(
+    "--host", "hosts", metavar="HOST", multiple=True, help="and those on this host; repeatable"
+)
+ALL_PROJECTS = click.option(
+    "--all-projects", is_flag=True, help="whatever project they are in, not of the chosen one only"
+)
+LIKE = (
     click.option("--tag", "tags", metavar="TAG", multiple=True,
-                 help="those with this tag too; several: with all of them"),
+                 help="and those with this tag; repeatable: with all of them"),
+    click.option("--host", "hosts", metavar="HOST", multiple=True,
+                 help="and those on this host, of those with the tags if there are any;"
+                 " repeatable: on any of them"),
+    ALL_PROJECTS,
 )  # fmt: skip
+CHOOSING = (NAMED, *LIKE)
 
 
 def with_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
@@ -70,9 +82,14 @@ def choose(
     tags: Sequence[str] = (),
     hosts: Sequence[str] = (),
     reservation: str | None = None,
+    all_projects: bool = False,
     ignore_missing: bool = False,
 ) -> Chosen:
-    """Find the servers that are meant; a word that means none is an error among the others."""
+    """Find the servers that are meant; a word that means none is an error among the others.
+
+    Those that are named, whatever they are, and those of the chosen project that are like all that
+    is said by tag, host and reservation. That there are none is said, and no error.
+    """
     store = context.app.store
     said = read_words(words)
     if not said and not tags and not hosts and reservation is None:
@@ -95,14 +112,43 @@ def choose(
                 )
             continue
         found[server.id] = server
+    project = None if all_projects else context.config.project
     if tags or hosts or reservation is not None:
-        for server in store.servers():
-            own = server.spec.get("tags") or ()
-            tagged = bool(tags) and isinstance(own, list) and set(tags) <= set(own)
-            together = reservation is not None and server.reservation == reservation
-            if tagged or together or server.host in hosts:
-                found[server.id] = server
+        servers = store.servers()
+        _refuse_unknown(context, hosts, servers)
+        found |= {
+            server.id: server
+            for server in servers
+            if set(tags) <= _tags_of(server)
+            and (not hosts or server.host in hosts)
+            and reservation in (None, server.reservation)
+            and project in (None, server.project)
+        }
+    if not found and not errors and not ignore_missing:
+        where = "" if project is None else f" in project {project}"
+        context.say(f"no server is like that{where}: nothing was done")
     return Chosen(servers=list(found.values()), errors=errors)
+
+
+def _tags_of(server: Server) -> set[object]:
+    held = server.spec.get("tags")
+    return set(held) if isinstance(held, list) else set()
+
+
+def _refuse_unknown(context: Context, hosts: Sequence[str], servers: Iterable[Server]) -> None:
+    """Raise NotFound for a host that is neither written down, nor on record, nor has servers."""
+    unknown = set(hosts) - {server.host for server in servers}
+    if not unknown:
+        return
+    known = {one.name for one in context.app.store.hosts()}
+    if context.config.inventory is not None:
+        known |= context.app.host_names()
+    for name in hosts:
+        if name in unknown and name not in known:
+            close = closest(name, known)
+            meant = " or ".join(repr(one) for one in close)
+            hint = f"Did you mean {meant}?" if close else "vmctl host list"
+            raise NotFound(f"No Host found for {name}", hint=hint)
 
 
 def read_words(words: Iterable[str]) -> list[str]:
@@ -193,4 +239,6 @@ def conclude(
         context.say(str(failure))
     if any(isinstance(one, Interrupted) for one in failures):
         raise Interrupted(f"{len(failures)} of {asked} servers were not {done}.")
+    if all(isinstance(one, TimedOut) for one in failures):
+        raise TimedOut(f"{len(failures)} of {asked} servers were not {done} in time.")
     raise VmctlError(f"{len(failures)} of {asked} servers failed to {verb}.")
