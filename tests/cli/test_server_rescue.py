@@ -1,4 +1,4 @@
-"""The words of rescue and rebuild that are refused before anybody is asked."""
+"""The words of rescue and rebuild: what is refused before anybody is asked, and what is shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_app import on_fakes
 from tests.support.images import a_qcow2
+from tests.support.pair import DB, WEB, a_pair
 from tests.support.product import Product
 from tests.support.recorded import a_card, a_spec, running
 from vmctl.adapters.leases import open_leases
@@ -78,3 +80,31 @@ def test_nothing_of_it_was_begun(site: Product) -> None:
     with open_store(str(site.db)) as store:
         assert not store.operations(unfinished=True)
     assert Path(site.db).exists()
+
+
+@pytest.mark.parametrize("down", ["kvm1", "kvm2"])
+def test_those_that_were_rebuilt_are_shown_where_another_one_failed(
+    tmp_path: Path, down: str
+) -> None:
+    with a_pair(tmp_path) as stage:
+        vmctl = on_fakes(stage)
+        stage.fleet.set_down(down, down=True)
+
+        ran = vmctl.run("server", "rebuild", WEB.name, DB.name, "-f", "value", "-c", "Name")
+        dry = vmctl.run("server", "rebuild", "--dry-run", WEB.name, DB.name, "-f", "value")
+
+    other = DB if down == "kvm1" else WEB
+    assert (ran.code, ran.out) == (1, f"{other.name}\n")
+    assert ran.err.endswith("1 of 2 servers failed to rebuild.\n")
+    assert (dry.code, dry.out.split()[1:2]) == (1, [other.name])
+
+
+def test_where_all_failed_no_table_is_shown(tmp_path: Path) -> None:
+    with a_pair(tmp_path) as stage:
+        vmctl = on_fakes(stage)
+        vmctl.ok("server", "lock", WEB.name, DB.name)
+
+        ran = vmctl.run("server", "rebuild", WEB.name, DB.name, "-f", "json")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert "2 of 2 servers failed to rebuild." in ran.err

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vmctl.cli.deadline import TIMEOUT, Deadline
 from vmctl.cli.several import (
     CHOOSING,
+    Ended,
     choose,
     look_at_each,
     looking_together,
-    side_by_side,
+    on_all,
+    tell_chosen,
     with_options,
 )
 
@@ -25,18 +28,21 @@ if TYPE_CHECKING:
     from vmctl.domain.record import Server
     from vmctl.services.acting import Errand
 
-__all__ = ["ACTING", "act_on", "meant", "with_options"]
+__all__ = ["ACTING", "DOING", "act_on", "meant", "tell_chosen", "with_options"]
 
 PER_HOST = 8
 """Servers of one host that are acted upon at a time."""
 
-ACTING = (
+DOING = (
     *CHOOSING,
     click.option("--wait", is_flag=True, help="accepted: it always waits until it is done"),
     click.option("--dry-run", is_flag=True, help="say what would be done, and change nothing"),
     click.option("--reason", metavar="TEXT", help="why, for the events"),
 )  # fmt: skip
 """The options of every deed; what was said by them goes to `act_on` as it is."""
+
+ACTING = (*DOING, TIMEOUT)
+"""The same, of one that has no use of its own for --timeout."""
 
 
 def meant(context: Context, said: Mapping[str, object], verb: str) -> Chosen:
@@ -54,13 +60,19 @@ def act_on(
     said: Mapping[str, object],
     deed: Deed,
     errand_for: Callable[[Server], Errand],
+    *,
+    done: str | None = None,
 ) -> str | None:
-    """Do a deed to each server that is meant, side by side; quiet when done.
+    """Do a deed to each server that is meant, side by side; quiet when done, or give that word.
 
     With --dry-run it is only said to which it would be done, and what forbids it to the others.
     """
-    on_each(context, said, deed, errand_for, tell=context.write)
-    return None
+    ended = on_each(context, said, deed, errand_for)
+    if said["dry_run"]:
+        tell_chosen(context, ended.servers)
+    if ended.fault is not None:
+        raise ended.fault
+    return done if ended.servers and not said["dry_run"] else None
 
 
 def on_each(
@@ -71,12 +83,11 @@ def on_each(
     *,
     answer: str = "ending what was begun",
     steps: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
-) -> list[Server]:
-    """Do a deed to each server that is meant, and give them as they are then.
+) -> Ended:
+    """Do a deed to each server that is meant.
 
-    With --dry-run, to whom it would be done, as they are now. The answer is what is said to ^C;
-    with `steps`, what is done by now is told.
+    With --dry-run it is done to none: those to whom it would be are given as they are now. The
+    answer is what is said to ^C; with `steps`, what is done by now is told.
     """
     from vmctl.cli.interrupts import interruptible
     from vmctl.cli.progress import Silence, progress_of
@@ -84,7 +95,6 @@ def on_each(
     from vmctl.services.site import Slots
 
     chosen = meant(context, said, deed.name)
-    ended: dict[str, Server] = {}
     if said["dry_run"]:
         return look_at_each(
             context,
@@ -92,7 +102,6 @@ def on_each(
             lambda recovery, server: look_only(recovery, server, errand_for(server)),
             verb=deed.name,
             done=deed.verb,
-            tell=tell,
         )
     slots = Slots(PER_HOST)
     reason = said["reason"]
@@ -100,20 +109,21 @@ def on_each(
     told = progress_of(context, names) if steps else Silence(context.say)
     with (
         looking_together(context, chosen, context.say) as recovery,
-        interruptible(answer) as check,
+        interruptible(answer) as asked,
         told as progress,
     ):
+        world = recovery.world
+        limit = Deadline(said.get("deadline"), store=world.store, clock=world.clock, asked=asked)
 
-        def do(server: Server) -> None:
-            with slots.at(server.host or ""):
-                check()
+        def do(server: Server) -> Server:
+            with limit.over(server, deed.verb), slots.at(server.host or ""):
+                limit.check()
                 errand = replace(
                     errand_for(server),
                     reason=str(reason) if reason else None,
-                    check=check,
+                    check=limit.check,
                     tell=progress.step,
                 )
-                ended[server.id] = act(recovery, server, errand)
+                return act(recovery, server, errand)
 
-        side_by_side(context, chosen, do, verb=deed.name, done=deed.verb)
-    return [ended[one.id] for one in chosen.servers]
+        return on_all(context, chosen, do, verb=deed.name, done=deed.verb)

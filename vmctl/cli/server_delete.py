@@ -15,6 +15,7 @@ from vmctl.cli.several import (
     conclude,
     look_at_each,
     looking_together,
+    tell_chosen,
     with_options,
 )
 from vmctl.errors import HostError
@@ -112,7 +113,10 @@ def _would_go(context: Context, chosen: Chosen, *, force: bool) -> str | None:
     def look(recovery: Recovery, server: Server) -> Server:
         return look_only(recovery, server, force=force)
 
-    look_at_each(context, chosen, look, verb="delete", done="deleted", tell=context.write)
+    ended = look_at_each(context, chosen, look, verb="delete", done="deleted")
+    tell_chosen(context, ended.servers)
+    if ended.fault is not None:
+        raise ended.fault
     return None
 
 

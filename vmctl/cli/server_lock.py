@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmctl.cli.acting import ACTING, meant, with_options
+from vmctl.cli.acting import ACTING, meant, tell_chosen, with_options
 from vmctl.cli.command import action
 from vmctl.cli.several import conclude, side_by_side
 
@@ -45,8 +45,7 @@ def _mark(context: Context, mark: Mark, verb: str, said: dict[str, object]) -> s
     """Mark each server that is meant; quiet when done."""
     chosen = meant(context, said, verb)
     if said["dry_run"]:
-        for one in chosen.servers:
-            context.write(f"{one.name} ({one.id}) on {one.host}\n")
+        tell_chosen(context, chosen.servers)
         conclude(context, list(chosen.errors), chosen.asked, verb=verb, done=f"{verb}ed")
         return None
     store, actor = context.app.store, context.app.actor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmctl.cli.acting import ACTING, act_on, with_options
+from vmctl.cli.acting import ACTING, DOING, act_on, with_options
 from vmctl.cli.command import action
 from vmctl.errors import UsageError
 
@@ -37,7 +37,7 @@ def server_start(context: Context, **said: object) -> str | None:
 
 
 @action
-@with_options(ACTING)
+@with_options(DOING)
 @click.option(
     "--timeout",
     metavar="S",
@@ -55,18 +55,18 @@ def server_stop(context: Context, *, timeout: float, force: bool, **said: object
 
 
 @action
-@with_options(ACTING)
+@with_options(DOING)
 @click.option("--soft", is_flag=True, help="ask the guest first (the default)")
 @click.option("--hard", is_flag=True, help="power off and on at once, defined anew on the way")
 @click.option(
     "--timeout",
     metavar="S",
     type=click.FloatRange(min=0),
-    default=_REBOOTS,
-    help="for --soft, give each guest so many seconds to shut down by itself (120)",
+    help=f"give each guest so many seconds to shut down by itself ({_REBOOTS:g}); with --hard,"
+    " give up after so many, and undo what was begun",
 )
 def server_reboot(
-    context: Context, *, soft: bool, hard: bool, timeout: float, **said: object
+    context: Context, *, soft: bool, hard: bool, timeout: float | None, **said: object
 ) -> str | None:
     """Reboot servers; what does not obey its power button is powered off and on."""
     from vmctl.domain import deed
@@ -74,9 +74,13 @@ def server_reboot(
 
     if soft and hard:
         raise UsageError("--soft and --hard exclude each other")
+    # As openstack does, and nothing without the flag.
+    done = "Complete\n" if said["wait"] else None
     if hard:
-        return _act(context, said, deed.REBOOT_HARD, power.REBOOT_HARD)
-    return _act(context, said, deed.REBOOT, power.REBOOT, {"patience": timeout})
+        limited = {**said, "deadline": timeout}
+        return _act(context, limited, deed.REBOOT_HARD, power.REBOOT_HARD, done=done)
+    params: Params = {"patience": _REBOOTS if timeout is None else timeout}
+    return _act(context, said, deed.REBOOT, power.REBOOT, params, done=done)
 
 
 @action
@@ -125,8 +129,10 @@ def _act(
     deed: Deed,
     saga: Saga[Work],
     params: Params | None = None,
+    *,
+    done: str | None = None,
 ) -> str | None:
-    """Do it to each server that is meant; quiet when done."""
+    """Do it to each server that is meant; quiet when done, or give that word."""
     from vmctl.services.acting import Errand
 
     def tell(name: str, _host: str | None, words: str) -> None:
@@ -135,4 +141,4 @@ def _act(
     def errand(_server: Server) -> Errand:
         return Errand(deed=deed, saga=saga, params=params or {}, tell=tell, steps=False)
 
-    return act_on(context, said, deed, errand)
+    return act_on(context, said, deed, errand, done=done)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from vmctl.cli.acting import ACTING, act_on, on_each, with_options
+from vmctl.cli.acting import DOING, act_on, on_each, tell_chosen, with_options
 from vmctl.cli.command import action, shower
-from vmctl.cli.output import Record, Table
+from vmctl.cli.output import Record, Table, render
 from vmctl.errors import Conflict, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _PATIENCE = click.option(
 
 
 @action
-@with_options(ACTING)
+@with_options(DOING)
 @click.option("--image", metavar="IMAGE", help="what boots (the server's own image)")
 @click.option(
     "--password",
@@ -73,12 +73,16 @@ def server_rescue(
             )
         return errand
 
-    on_each(context, said, DEED, errand_for, answer=_UNDOING, steps=True, tell=context.write)
+    ended = on_each(context, said, DEED, errand_for, answer=_UNDOING, steps=True)
+    if said["dry_run"]:
+        tell_chosen(context, ended.servers)
+    if ended.fault is not None:
+        raise ended.fault
     return None
 
 
 @action
-@with_options(ACTING)
+@with_options(DOING)
 @_PATIENCE
 def server_unrescue(context: Context, *, timeout: float, **said: object) -> str | None:
     """Have rescued servers boot their own disks again."""
@@ -119,8 +123,8 @@ class Words(TypedDict):
     servers: tuple[str, ...]
     tags: tuple[str, ...]
     hosts: tuple[str, ...]
-    wait: bool
     all_projects: bool
+    wait: bool
     dry_run: bool
     reason: str | None
     image: str | None
@@ -140,7 +144,7 @@ class Words(TypedDict):
 
 
 @shower
-@with_options((*ACTING, *_CHANGES))
+@with_options((*DOING, *_CHANGES))
 def server_rebuild(context: Context, **words: Unpack[Words]) -> Record | Table:
     """Make servers anew where they stand: id, addresses, cards and host stay, the disks do not.
 
@@ -167,11 +171,15 @@ def server_rebuild(context: Context, **words: Unpack[Words]) -> Record | Table:
         params={"patience": words["timeout"]},
         ready=rebuilder.ready,
     )
-    servers = on_each(context, words, DEED, lambda _server: errand, answer=_UNDOING, steps=True)
-    if words["dry_run"]:
-        rows: list[tuple[object, ...]] = [(one.id, one.name, one.host) for one in servers]
-        return Table(columns=("ID", "Name", "Host"), rows=rows)
-    return _shown(context, servers, changes.wish.password)
+    ended = on_each(context, words, DEED, lambda _server: errand, answer=_UNDOING, steps=True)
+    if ended.fault is not None:
+        if ended.servers:
+            table = _table(ended.servers, dry=words["dry_run"])
+            context.write(render(table, context.output, context.screen))
+        raise ended.fault
+    if words["dry_run"] or len(ended.servers) != 1:
+        return _table(ended.servers, dry=words["dry_run"])
+    return _record(context, ended.servers[0], changes.wish.password)
 
 
 def _changes(context: Context, words: Words) -> Changes:
@@ -219,13 +227,22 @@ def _changes(context: Context, words: Words) -> Changes:
     )
 
 
-def _shown(context: Context, servers: list[Server], password: str | None) -> Record | Table:
-    """Show what there is now, the password once, and to nobody but who gave it."""
-    from vmctl.cli.create_result import COLUMNS, record_of, row_of
+def _table(servers: list[Server], *, dry: bool) -> Table:
+    """Show several: where they would be made anew, or what there is now."""
+    if dry:
+        return Table(
+            columns=("ID", "Name", "Host"), rows=[(one.id, one.name, one.host) for one in servers]
+        )
+    from vmctl.cli.create_result import COLUMNS, row_of
 
-    if len(servers) != 1:
-        return Table(columns=COLUMNS, rows=[row_of(one, None) for one in servers])
-    record = record_of(context, servers[0])
+    return Table(columns=COLUMNS, rows=[row_of(one, None) for one in servers])
+
+
+def _record(context: Context, server: Server, password: str | None) -> Record:
+    """Show what there is now, the password once, and to nobody but who gave it."""
+    from vmctl.cli.create_result import record_of
+
+    record = record_of(context, server)
     if password is None:
         return record
     return replace(record, fields={**record.fields, "adminPass": password})

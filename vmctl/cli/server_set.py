@@ -11,6 +11,7 @@ import click
 
 from vmctl.cli.acting import PER_HOST, meant, with_options
 from vmctl.cli.command import action
+from vmctl.cli.deadline import TIMEOUT, Deadline
 from vmctl.cli.properties import pairs
 from vmctl.cli.several import (
     ALL_PROJECTS,
@@ -24,7 +25,7 @@ from vmctl.domain.edits import Edits
 from vmctl.errors import UsageError, VmctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from vmctl.cli.context import Context
     from vmctl.cli.several import Chosen
@@ -37,6 +38,7 @@ _HOW = (
     click.option("--wait", is_flag=True, help="accepted: it always waits until it is done"),
     click.option("--dry-run", is_flag=True, help="say what would change, and change nothing"),
     click.option("--reason", metavar="TEXT", help="why, for the events"),
+    TIMEOUT,
 )
 _PINNED = "--pinned-availability-zone"
 _SURE = (
@@ -161,13 +163,14 @@ def _apply(
     slots = Slots(PER_HOST)
     with (
         looking_together(context, chosen, context.say) as recovery,
-        interruptible("ending what was begun") as check,
+        interruptible("ending what was begun") as asked,
     ):
+        world = recovery.world
+        limit = Deadline(said["deadline"], store=world.store, clock=world.clock, asked=asked)
 
         def do(server: Server) -> None:
             with slots.at(server.host or ""):
-                check()
-                _change(context, recovery, server, wish, reason=reason, check=check)
+                _change(context, recovery, server, wish, reason=reason, limit=limit)
 
         side_by_side(context, chosen, do, verb=verb, done=verb)
     return None
@@ -180,23 +183,28 @@ def _change(
     wish: Wish,
     *,
     reason: str | None,
-    check: Callable[[], None],
+    limit: Deadline,
 ) -> None:
     """Change one server: first what its guest must agree to, then what the record alone knows."""
+    from vmctl.domain.deed import SET, SET_PASSWORD
     from vmctl.domain.record import ServerState
     from vmctl.services import marking, setting
 
     app = context.app
     store, actor = app.store, app.actor
+    with limit.over(server, SET.verb):
+        limit.check()
     plan = setting.planned(store, server, wish.edits)
     if wish.password is not None:
-        setting.set_password(recovery, server, wish.password, reason=reason, check=check)
+        with limit.over(server, SET_PASSWORD.verb):
+            setting.set_password(recovery, server, wish.password, reason=reason, check=limit.check)
     if wish.state is not None:
         marking.reset(store, server, actor, reason, ServerState(wish.state))
     if wish.protected is not None:
         marking.protect(store, server, actor, reason, on=wish.protected)
     if plan.differences:
-        edited = setting.set_server(recovery, plan, reason=reason, check=check)
+        with limit.over(server, SET.verb):
+            edited = setting.set_server(recovery, plan, reason=reason, check=limit.check)
         _say(context, plan, edited)
 
 

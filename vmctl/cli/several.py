@@ -37,6 +37,14 @@ class Chosen:
         return len(self.servers) + len(self.errors)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Those to whom something was done, as they are then, and what to raise of the others."""
+
+    servers: list[Server]
+    fault: Exception | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One server to be acted upon."""
@@ -184,21 +192,15 @@ def look_at_each(
     *,
     verb: str,
     done: str,
-    tell: Callable[[str], None],
-) -> list[Server]:
-    """Tell to which servers it would be done, as they are now; what is in the way is an error."""
-    ended: dict[str, Server] = {}
+) -> Ended:
+    """Find those to which it would be done, as they are now; what is in the way is an error."""
     with looking_together(context, chosen, context.say) as recovery:
+        return on_all(context, chosen, lambda one: look(recovery, one), verb=verb, done=done)
 
-        def one(server: Server) -> None:
-            ended[server.id] = look(recovery, server)
 
-        try:
-            side_by_side(context, chosen, one, verb=verb, done=done)
-        finally:
-            found = [ended[each.id] for each in chosen.servers if each.id in ended]
-            tell("".join(f"{each.name} ({each.id}) on {each.host}\n" for each in found))
-    return found
+def tell_chosen(context: Context, servers: Iterable[Server]) -> None:
+    """Print of which servers it was that something would be done to them."""
+    context.write("".join(f"{one.name} ({one.id}) on {one.host}\n" for one in servers))
 
 
 def say_silent(context: Context, silent: Mapping[str, VmctlError]) -> None:
@@ -208,6 +210,23 @@ def say_silent(context: Context, silent: Mapping[str, VmctlError]) -> None:
     for host, why in sorted(silent.items()):
         words = why.message if isinstance(why, HostError) else f"{host}: {why.message}"
         context.say(f"{words}: whether anything of these servers is there is not known")
+
+
+def on_all(
+    context: Context, chosen: Chosen, act: Callable[[Server], Server], *, verb: str, done: str
+) -> Ended:
+    """Act on each server, and give those with whom it went well beside the verdict."""
+    ended: dict[str, Server] = {}
+    fault = None
+
+    def one(server: Server) -> None:
+        ended[server.id] = act(server)
+
+    try:
+        side_by_side(context, chosen, one, verb=verb, done=done)
+    except Exception as error:  # noqa: BLE001 - it is raised once the others were told of
+        fault = error
+    return Ended(servers=[ended[it.id] for it in chosen.servers if it.id in ended], fault=fault)
 
 
 def side_by_side(
