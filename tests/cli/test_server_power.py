@@ -104,6 +104,36 @@ def test_where_one_fails_the_other_does_not_and_both_are_told_apart(
 
 
 @pytest.mark.parametrize("deed", DEEDS)
+def test_why_it_was_done_is_read_in_the_events(vmctl: Product, deed: str) -> None:
+    made_ready(vmctl, deed)
+
+    vmctl.ok("server", *deed.split(), WEB.name, "--reason", "new racks")
+
+    action = f"server-{deed.split(maxsplit=1)[0]}"
+    told = [one for one in vmctl.data("events", "--server", WEB.name) if one["Action"] == action]
+    assert [one["Message"] for one in told] == ["new racks", None]
+    listed = vmctl.data("server", "event", "list", WEB.name, "--long")[0]
+    assert listed["Message"] == "new racks"
+    shown = vmctl.data("server", "event", "show", WEB.name, listed["Request ID"])
+    assert shown["message"] == "new racks"
+    said = vmctl.ok(
+        *("server", "event", "show", WEB.name, listed["Request ID"]), "-c", "vmctl:said"
+    )
+    assert "started: new racks" in said
+
+
+def test_why_it_was_done_is_told_beside_what_went_wrong(stage: Stage, vmctl: Product) -> None:
+    deaf(stage)
+    stage.fleet.lose = lambda call: "lost" if call == "kvm1 destroy" else ""
+
+    ran = vmctl.run("server", "stop", WEB.name, "--timeout", "1", "--reason", "new racks")
+
+    assert ran.code == 11
+    message = vmctl.data("server", "event", "list", WEB.name, "--long")[0]["Message"]
+    assert message == "kvm1: destroy did not end in time (reason: new racks)"
+
+
+@pytest.mark.parametrize("deed", DEEDS)
 def test_a_dry_run_says_to_which_it_would_be_done_and_what_forbids_it(
     stage: Stage, vmctl: Product, deed: str
 ) -> None:

@@ -32,6 +32,24 @@ def fault_in(event: Event) -> str | None:
     return None
 
 
+def reason_in(event: Event) -> str | None:
+    """Give what whoever did it said it was for."""
+    reason = event.detail.get("reason")
+    return reason if isinstance(reason, str) and reason else None
+
+
+def message(fault: str | None, reason: str | None) -> str | None:
+    """Say what went wrong, and what it was for, as far as there is either."""
+    if fault is None or reason is None:
+        return fault or reason
+    return f"{fault} (reason: {reason})"
+
+
+def message_in(event: Event) -> str | None:
+    """Say what an event has to say in words."""
+    return message(fault_in(event), reason_in(event))
+
+
 def steps_cell(runs: Iterable[StepRun]) -> Shown:
     """Make a cell of an operation's steps: when each began and ended, and how."""
     whole, words = [], []

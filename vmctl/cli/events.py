@@ -9,7 +9,7 @@ import click
 
 from vmctl.cli.cells import machine
 from vmctl.cli.command import teller
-from vmctl.cli.event_words import fault_in, who
+from vmctl.cli.event_words import message_in, who
 from vmctl.cli.output import Column, Table, render
 from vmctl.cli.server_words import stamp, the_server
 from vmctl.cli.text import neutral
@@ -100,7 +100,7 @@ def _row(event: Event, names: Mapping[str, str]) -> tuple[object, ...]:
         names.get(event.server or "", event.server),
         event.host,
         event.result,
-        fault_in(event),
+        message_in(event),
         event.id,
         event.operation,
         event.server,
@@ -114,7 +114,7 @@ def _tell(context: Context, row: tuple[object, ...]) -> None:
         table = Table(columns=_COLUMNS, rows=[row])
         context.write(render(table, context.output, context.screen))
         return
-    at, actor, client, action, server, host, result, fault, *_ = map(machine, row)
+    at, actor, client, action, server, host, result, message, *_ = map(machine, row)
     about = " ".join(str(one) for one in (server, f"on {host}" if host else None) if one)
     words = f"{at} {actor}@{client} {action} {about}: {result}"
-    context.write(neutral(f"{words}: {fault}" if fault else words) + "\n")
+    context.write(neutral(f"{words}: {message}" if message else words) + "\n")

@@ -8,7 +8,7 @@ import click
 
 from vmctl.cli.cells import Shown
 from vmctl.cli.command import lister, shower
-from vmctl.cli.event_words import fault_in, steps_cell, who
+from vmctl.cli.event_words import fault_in, message, message_in, reason_in, steps_cell, who
 from vmctl.cli.output import Column, Record, Table
 from vmctl.cli.server_words import moment, stamp, the_server
 from vmctl.errors import Conflict, NotFound
@@ -16,6 +16,7 @@ from vmctl.errors import Conflict, NotFound
 if TYPE_CHECKING:
     from vmctl.cli.context import Context
     from vmctl.domain.action import Action
+    from vmctl.domain.operation import Event
 
 
 @lister
@@ -109,9 +110,7 @@ def server_event_show(context: Context, *, server: str, request: str) -> Record:
             "vmctl:client": one.actor.client if one.actor else None,
             "vmctl:host": _host(one),
             "vmctl:result": _result(one),
-            "vmctl:said": Shown(
-                said, "\n".join(f"{it['at']} {it['who']}: {it['result']}" for it in said)
-            ),
+            "vmctl:said": Shown(said, "\n".join(map(_said, one.events))),
         }
     )
 
@@ -152,5 +151,13 @@ def _result(one: Action) -> str | None:
 
 
 def _message(one: Action) -> str | None:
-    """Give what went wrong: as the operation has it, else its last event."""
-    return one.fault or (fault_in(one.events[-1]) if one.events else None)
+    """Say what went wrong, as the operation has it or its last event, and what it was for."""
+    fault = one.fault or (fault_in(one.events[-1]) if one.events else None)
+    return message(fault, next(filter(None, map(reason_in, one.events)), None))
+
+
+def _said(event: Event) -> str:
+    """Say in a line who did what, when, how it ended, and what there is to tell of it."""
+    line = f"{stamp(event.at)} {who(event.actor)}: {event.result}"
+    told = message_in(event)
+    return f"{line}: {told}" if told else line
