@@ -16,7 +16,7 @@ from vmctl.cli.text import neutral
 from vmctl.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from vmctl.cli.context import Context
     from vmctl.domain.operation import Event
@@ -65,23 +65,22 @@ def events(
     def look(*, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
         return store.events(server=server or "", host=host or "", after=after, limit=limit)
 
-    # Before the first look: what is written in between is then told, and never passed over.
-    newest = store.events(limit=1)
-    last = newest[-1].id if newest else 0
     most = _USUAL if limit is None else limit
-    found = look(limit=most) if most else ()
     if not follow:
-        rows = [_row(event, names) for event in found]
+        rows = [_row(event, names) for event in (look(limit=most) if most else ())]
         context.write(render(Table(columns=_COLUMNS, rows=rows), output, context.screen))
         return
+    from vmctl.cli.event_tail import Tail
+
+    tail = Tail(look, time.monotonic)
+    found: Iterable[Event] = tail.begin(most)
     while True:
         for event in found:
             if event.server is not None and event.server not in names:
                 names[event.server] = _name_of(context, event.server)
             _tell(context, _row(event, names))
-            last = max(last, event.id)
         time.sleep(_PAUSE)
-        found = look(after=last)
+        found = tail.more()
 
 
 def _name_of(context: Context, server: str) -> str:
