@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.product import Product
 from tests.support.record import a_record
+from tests.support.recorded import a_spec, running
 from tests.support.stores import Clock, populate
 from vmctl.adapters import fastread, server_lines
 from vmctl.adapters.leases import open_leases
@@ -40,6 +41,38 @@ def test_more_columns_are_told_where_they_are_asked_for(vmctl: Product) -> None:
     assert vmctl.ok("server", "list", "--long", "-f", "json") == kept
     asked = ("-f", "value", "--name", "db", "-c", "Locked", "-c", "Created At")
     assert vmctl.ok("server", "list", *asked) == "2026-01-01T00:00:20Z True\n"
+
+
+def test_the_id_of_a_flavor_and_the_hints_are_told_where_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    vmctl = a_record(tmp_path)
+    with open_store(str(vmctl.db)) as store:
+        spec = a_spec("hinted", 9, group="g-1", hints={"different_host": ["a", "b"]})
+        running(store, open_leases(store.location), spec, "kvm1")
+
+    asked = ("--name", "hinted|web-2", "-c", "Name", "-c", "flavor_id", "-c", "Scheduler Hints")
+    assert vmctl.data("server", "list", *asked) == [
+        {
+            "Name": "hinted",
+            "Flavor ID": "2",
+            "Scheduler Hints": {"different_host": ["a", "b"], "group": "g-1"},
+        },
+        {"Name": "web-2", "Flavor ID": "2", "Scheduler Hints": {}},
+    ]
+    assert "Flavor ID" not in vmctl.data("server", "list", "--long")[0]
+
+
+@pytest.mark.parametrize("words", ["--progress", "--progress --long", "--progress -f json"])
+def test_the_progress_of_builds_is_refused_with_what_there_is_instead(
+    vmctl: Product, words: str
+) -> None:
+    ran = vmctl.run("server", "list", *words.split())
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("--progress is no switch here")
+    assert "Task State" in ran.err
+    assert vmctl.ok("server", "list", "--progress", "plain") == vmctl.ok("server", "list")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,24 @@ def test_only_a_server_in_error_has_a_fault(vmctl: Product) -> None:
     assert "fault" not in vmctl.data("server", "show", "db")
 
 
+def test_a_deleted_server_keeps_the_fault_that_it_ended_with(vmctl: Product) -> None:
+    identity = vmctl.data("server", "show", "broken")["id"]
+    vmctl.ok("server", "delete", "broken")
+
+    shown = vmctl.data("server", "show", identity)
+
+    assert (shown["status"], shown["fault"]["message"]) == ("DELETED", "kvm3: pool default is full")
+
+
+def test_the_topology_is_shown_where_it_is_asked_for(vmctl: Product) -> None:
+    assert "topology" not in vmctl.data("server", "show", "db")
+    shown = vmctl.data("server", "show", "db", "--topology")
+    assert shown["topology"] == {"nodes": [], "pagesize_kb": None}
+
+    ran = vmctl.run("server", "show", "db", "--topology", "--xml")
+    assert (ran.code, "exclude each other" in ran.err) == (2, True)
+
+
 def test_an_operation_in_the_way_says_how_to_go_on(vmctl: Product) -> None:
     (operation,) = vmctl.ok("operation", "list", "-f", "name").split()
 

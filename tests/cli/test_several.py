@@ -112,3 +112,14 @@ def test_a_tag_that_is_set_chooses_no_server(stage: Stage, vmctl: Product) -> No
     assert stage.sql.server(DB.id).spec["description"] is None
     assert stage.sql.server(WEB.id).spec["tags"] == ["blue", "books"]
     assert stage.sql.server(SHOP.id).spec["tags"] == []
+
+
+def test_disks_are_not_kept_and_that_is_said_before_anything_is_done(
+    stage: Stage, vmctl: Product
+) -> None:
+    ran = vmctl.run("server", "delete", WEB.name, "--keep-disks")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "--keep-disks is not there yet" in ran.err
+    assert "hint: keep a copy first" in ran.err
+    assert stage.sql.server(WEB.id).deleted is None

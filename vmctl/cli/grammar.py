@@ -288,6 +288,10 @@ def _value(args: Sequence[str], at: int, name: str, own: Shapes) -> str:
     if at < len(args) and args[at] != "--" and not _is_known_option(args[at], own):
         return args[at]
     missing = f"option {name} needs a value"
+    option = None if name in own else BY_NAME.get(name)
+    if option is not None and option.bare:
+        values = ", ".join(option.choices)
+        raise UsageError(f"{name} is no switch here, but takes one of {values}", hint=option.bare)
     if at < len(args) and args[at] != "--":
         form = f"{name}={args[at]}" if name.startswith("--") else f"{name}{args[at]}"
         raise UsageError(missing, hint=f"if {args[at]} is the value, write {form}")

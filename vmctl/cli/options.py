@@ -20,6 +20,8 @@ class GlobalOption(NamedTuple):
     short: str | None = None
     choices: tuple[str, ...] = ()
     env: str | None = None
+    bare: str | None = None
+    """What there is instead of the switch that it is in openstack."""
 
 
 GLOBALS = (
@@ -33,6 +35,7 @@ GLOBALS = (
     GlobalOption(
         "--progress", "how to show progress", "HOW", choices=("auto", "plain", "json", "none"),
         env="VMCTL_PROGRESS",
+        bare="vmctl server list --long has what is being done as Task State; --watch draws it anew",
     ),
     GlobalOption(
         "--error-format", "how to print errors", "FORMAT", choices=("text", "json"),

@@ -22,12 +22,16 @@ def columns_of(
     hosts: Mapping[str, HostWord],
     zones: Mapping[str, str],
     *,
+    flavors: Mapping[str, str],
     long: bool,
     as_ids: bool,
     projects: bool,
     more: bool,
 ) -> Columns:
-    """Give name, occasion and cell of each column; without `more`, only those always shown."""
+    """Give name, occasion and cell of each column; without `more`, only those always shown.
+
+    Flavors are ids by name, for whoever asks for them.
+    """
     image = 0 if as_ids else 1
     columns: Columns = [
         ("ID", "always", lambda line: line.id),
@@ -41,6 +45,7 @@ def columns_of(
         ("Image ID", "long", lambda line: image_of(line)[0]),
         ("Flavor", "always", lambda line: spec_text(line.spec, "flavor", "name")),
         ("Flavor Name", "asked", lambda line: spec_text(line.spec, "flavor", "name")),
+        ("Flavor ID", "asked", lambda line: _flavor_id(line, flavors)),
         ("Availability Zone", "long", lambda line: zone_of(line, zones)),
         (
             "Pinned Availability Zone",
@@ -68,6 +73,18 @@ def _sources(line: ServerLine) -> Shown:
     return Shown(found, "; ".join(f"{one} {'+'.join(by)}" for one, by in found.items()))
 
 
+def _flavor_id(line: ServerLine, flavors: Mapping[str, str]) -> str | None:
+    """Give the id of the flavor that bears the name of the one it was made of."""
+    return flavors.get(spec_text(line.spec, "flavor", "name") or "")
+
+
+def _hints(line: ServerLine) -> dict[str, object]:
+    """Give what was said to whoever placed it, its server group too."""
+    held = line.spec.get("hints")
+    group = spec_text(line.spec, "group")
+    return {**(held if isinstance(held, dict) else {}), **({"group": group} if group else {})}
+
+
 def _groups(line: ServerLine) -> list[str]:
     held = line.spec.get("security_groups")
     return [str(name) for name in held] if isinstance(held, list) else []
@@ -86,4 +103,5 @@ _ASKED: Columns = [
     ("Locked", "asked", lambda line: line.locked is not None),
     ("Reservation ID", "asked", lambda line: line.reservation),
     ("Tags", "asked", tags_of),
+    ("Scheduler Hints", "asked", _hints),
 ]

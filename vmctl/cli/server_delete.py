@@ -18,7 +18,7 @@ from vmctl.cli.several import (
     tell_chosen,
     with_options,
 )
-from vmctl.errors import HostError
+from vmctl.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,7 @@ _OPTIONS = (
     click.option("--graceful", is_flag=True, help="ask the guest to shut down first"),
     click.option("--timeout", metavar="S", type=click.FloatRange(min=0), default=60,
                  help="for --graceful, at most so many seconds (60)"),
+    click.option("--keep-disks", is_flag=True, hidden=True),
     click.option("--force", is_flag=True, help="even where it is protected, its host is no longer"
                  " in the inventory, or what died at it cannot be undone"),
     click.option("--wait", is_flag=True, help="accepted: delete always waits until it is done"),
@@ -56,6 +57,7 @@ def server_delete(
     reservation: str | None,
     graceful: bool,
     timeout: float,
+    keep_disks: bool,
     force: bool,
     wait: bool,
     all_projects: bool,
@@ -74,6 +76,12 @@ def server_delete(
     from vmctl.services.fanout import Failed, Ok, fanout
 
     del wait
+    if keep_disks:
+        raise UsageError(
+            "--keep-disks is not there yet: what was made for a server goes with it",
+            hint="keep a copy first, on its host: virsh vol-clone --pool POOL VOLUME COPY; vmctl"
+            " server show SERVER --xml names its volumes",
+        )
     chosen = choose(
         context,
         servers,

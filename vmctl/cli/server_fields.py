@@ -89,7 +89,7 @@ def fields_of(story: Story, *, placement: bool = False) -> dict[str, object]:
         "user_id": spec_text(spec, "created_by"),
         "volumes_attached": [],
     }
-    if server.state is ServerState.ERROR:
+    if server.state is ServerState.ERROR or (server.deleted is not None and server.fault):
         fault = {"code": 500, "created": stamp(server.updated), "message": server.fault}
         fields["fault"] = Shown(fault, server.fault or "")
     return fields | _ours(story, placement=placement)

@@ -87,13 +87,27 @@ def _table(
         if asked["count"]:
             return Table(columns=("Count",), rows=[(len(found),)])
         columns = columns_of(
-            hosts, zones, long=output.long, as_ids=asked["as_ids"], projects=all_projects, more=more
+            hosts,
+            zones,
+            flavors=_flavor_ids(context),
+            long=output.long,
+            as_ids=asked["as_ids"],
+            projects=all_projects,
+            more=more,
         )
         cells = [cell for _, _, cell in columns]
         return Table(
             columns=[Column(name, when) for name, when, _ in columns],
             rows=[[cell(line) for cell in cells] for line in found],
         )
+
+
+def _flavor_ids(context: Context) -> dict[str, str]:
+    """Give the flavors' ids by their names, where they are asked for: no other list pays for it."""
+    asked = {*context.output.columns, *context.output.sort_columns}
+    if "flavor id" not in {name.replace("_", " ").casefold() for name in asked}:
+        return {}
+    return {one.name: one.id for one in context.app.catalog.flavors()}
 
 
 def _page(found: list[ServerLine], marker: str | None, most: int | None) -> list[ServerLine]:

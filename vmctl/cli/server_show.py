@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmctl.domain.record import Server
 
 
-_WHAT = "--diagnostics, --xml and --placement exclude each other"
+_WHAT = "--diagnostics, --topology, --xml and --placement exclude each other"
 
 
 @shower
@@ -25,6 +25,7 @@ _WHAT = "--diagnostics, --xml and --placement exclude each other"
 @click.option("--refresh", is_flag=True, help="ask the hosts now, its own for its addresses too")
 @click.option("--placement", is_flag=True, help="with why it stands where it does")
 @click.option("--diagnostics", is_flag=True, help="what its host counts of it, and nothing else")
+@click.option("--topology", is_flag=True, help="with its NUMA nodes, and the CPUs that are its own")
 @click.option(
     "--xml", is_flag=True, help="its domain on its host, as it runs; no password is in it"
 )
@@ -36,11 +37,12 @@ def server_show(
     refresh: bool,
     placement: bool,
     diagnostics: bool,
+    topology: bool,
     xml: bool,
     inactive: bool,
 ) -> Record | str:
     """Show one server, by name or id."""
-    if diagnostics + xml + placement > 1:
+    if diagnostics + topology + xml + placement > 1:
         raise UsageError(_WHAT)
     if inactive and not xml:
         raise UsageError("--inactive goes with --xml")
@@ -58,7 +60,22 @@ def server_show(
 
         look_at(context, found, elsewhere=True)
         found = context.app.store.server(found.id)
-    return Record(fields=fields_of(story_of(context, found), placement=placement))
+    fields = fields_of(story_of(context, found), placement=placement)
+    if topology:
+        fields["topology"] = _topology(context, found)
+    return Record(fields=fields)
+
+
+def _topology(context: Context, server: Server) -> dict[str, object]:
+    """Tell its NUMA nodes and pinned CPUs, as they were planned where it stands."""
+    from vmctl.domain.plain import from_plain
+    from vmctl.domain.spec import ServerSpec
+    from vmctl.domain.topology import topology_of
+
+    plans = [one.plan for one in context.app.store.attempts(server.id)]
+    cpus = plans[-1].get("cpus") if plans else None
+    held = tuple(one for one in cpus if isinstance(one, int)) if isinstance(cpus, list) else ()
+    return topology_of(from_plain(ServerSpec, server.spec), held)
 
 
 def story_of(context: Context, server: Server) -> Story:
