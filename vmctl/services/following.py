@@ -11,7 +11,7 @@ from vmctl.domain.names import name_problem
 from vmctl.domain.observation import Observation
 from vmctl.domain.operation import NewOperation
 from vmctl.domain.plain import from_plain
-from vmctl.domain.record import AttemptState, Power, ServerState, address_scope
+from vmctl.domain.record import UNSEEN, AttemptState, Power, ServerState, address_scope
 from vmctl.domain.server_line import STANDS
 from vmctl.domain.server_record import Maker, is_of_first, is_rescued, made_by
 from vmctl.domain.sight import Whereabouts, whereabouts
@@ -57,6 +57,10 @@ class Subject(Protocol):
     @property
     def state(self) -> str:
         """Its state on record."""
+
+    @property
+    def boot(self) -> str | None:
+        """In which boot of its host it was seen last."""
 
     @property
     def launched(self) -> float | None:
@@ -125,7 +129,8 @@ class Following:
                 looks += [] if look is None else [look]
             if sight is not None:
                 found.append((subject, sight))
-                if sight.machine.name != subject.name:
+                # Where nobody saw what a deed has left, its domain may have followed the server.
+                if sight.machine.name != subject.name or subject.boot == UNSEEN:
                     called.append((subject, sight))
                 done.notes += self._oddities(subject, sight)
             elif where.gone:

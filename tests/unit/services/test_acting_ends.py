@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import by_hand
+from tests.support.changed import change, domain, planned_domain
 from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
 from tests.support.torture_power import obeying
 from vmctl.domain import deed as deeds
 from vmctl.domain.deed import Deed
+from vmctl.domain.edits import Edits
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import UNSEEN, Power, ServerState, shown_status
 from vmctl.domain.server_line import HostWord, line_of, status_of
@@ -76,6 +79,27 @@ def after(calls: int) -> Callable[[], None]:
             raise Interrupted("interrupted")
 
     return check
+
+
+def test_a_domain_that_followed_just_before_its_host_went_down_is_found_by_its_name(
+    stage: Stage,
+) -> None:
+    change(stage, Edits(name="renamed"))
+    by_hand.switch_off(stage.fleet, "kvm1", SPEC.id)
+
+    def cut_off(moment: str) -> None:
+        if moment == "kvm1 rename after":
+            stage.fleet.set_down("kvm1", down=True)
+
+    stage.fleet.on_effect = cut_off
+    with pytest.raises(HostUnreachable):
+        do(stage, deeds.START, power.START)
+    assert planned_domain(stage) == "web-1"
+    stage.fleet.set_down("kvm1", down=False)
+
+    now(stage.recovery, stage.sql.server(SPEC.id))
+
+    assert planned_domain(stage) == domain(stage) == "renamed"
 
 
 def test_a_guest_that_was_asked_to_shut_down_is_waited_for_and_runs_again(stage: Stage) -> None:
