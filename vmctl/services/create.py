@@ -26,7 +26,6 @@ from vmctl.errors import (
     UsageError,
     VmctlError,
 )
-from vmctl.sagas.create import CREATE
 from vmctl.sagas.work import Work
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of
@@ -139,7 +138,11 @@ class _Maker:
                 work = self._work(token, host, build)
                 with site.slots.at(host.name):
                     ended = run_attempt(
-                        work, check=site.check, tell=self._tell(host), keep=site.keep
+                        work,
+                        check=site.check,
+                        tell=self._tell(host),
+                        keep=site.keep,
+                        saga=site.saga,
                     )
                 if not ended.may_go_elsewhere or number >= site.max_attempts:
                     break
@@ -240,8 +243,8 @@ class _Maker:
         site, spec = self._site, self._spec
         new = NewOperation(
             kind="create",
-            saga=CREATE.name,
-            version=CREATE.version,
+            saga=site.saga.name,
+            version=site.saga.version,
             owner=site.owner,
             server=spec.id,
             params=create_params(self._networks(), self._order.groups),

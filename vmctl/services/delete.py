@@ -119,7 +119,8 @@ def delete_server(
             if mark.value == "started":
                 tell(server.name, host.name, step)
 
-        ended = run_delete(work, tell=say, adopted=bool(died))
+        saga = recovery.sagas[DELETE.name, DELETE.version]
+        ended = run_delete(work, tell=say, adopted=bool(died), saga=saga)
         state = settle_delete(work, ended, recovery.actor)
         if state is OperationState.OWED:
             return Deleted(server=server, owed=host.name)

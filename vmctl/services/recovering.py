@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmctl.domain.host import Host
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 class Recovery:
     """What recovering takes beside the record: the ports, who does it, and the hosts as they are.
 
-    The hosts are the inventory's, by name; `claim` is what a create's own work has.
+    The hosts are the inventory's, by name; `claim` is what a create's own work has, and `sagas` are
+    the workflows by the names and versions that stand on record.
     """
 
     world: World
@@ -45,6 +46,7 @@ class Recovery:
     owner: str
     hosts: Mapping[str, Host]
     claim: Callable[[Work], None]
+    sagas: Mapping[tuple[str, int], Saga[Work]] = field(default_factory=lambda: SAGAS)
     tell: Callable[[str], None] = lambda _: None
     survey: Survey | None = None
     """What all servers of one command share, so that no host is asked for each of them."""
@@ -180,7 +182,7 @@ class Case:
     def _clean(self, attempt: Attempt) -> Exception | None:
         work = self.work(attempt)
         if not is_left(attempt, self.server) or self.server.deleted is not None:
-            return pay(work)
+            return pay(work, saga=self.recovery.sagas[CLEANUP.name, CLEANUP.version])
         return clean_behind(work, self.work(self.current()))
 
     def leave(self) -> Recovered:
@@ -252,7 +254,7 @@ class Case:
     @property
     def saga(self) -> Saga[Work]:
         """The workflow as it was when the operation began."""
-        return SAGAS[self.operation.saga, self.operation.version]
+        return self.recovery.sagas[self.operation.saga, self.operation.version]
 
     @property
     def action(self) -> str:

@@ -184,13 +184,13 @@ def run_delete(
     return Ended(outcome=outcome, fault=fault)
 
 
-def pay(work: Work) -> Exception | None:
+def pay(work: Work, *, saga: Saga[Work] = CLEANUP) -> Exception | None:
     """Clean the host of an attempt that is owed; give what is in the way, None if it is gone.
 
     Whatever was journalled of it before, every step is gone through again.
     """
     log = Log(work.world.store, work.token, f"{work.build.number}/cleanup-{work.token.number}")
-    outcome, fault = run(CLEANUP, log, work)
+    outcome, fault = run(saga, log, work)
     if outcome is Outcome.DONE:
         try:
             prove_gone(work)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.operation import Event
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import NewServer
+from vmctl.sagas import CREATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from vmctl.domain.operation import Actor
     from vmctl.domain.spec import ServerSpec
     from vmctl.errors import VmctlError
-    from vmctl.sagas.work import World
+    from vmctl.sagas.saga import Saga
+    from vmctl.sagas.work import Work, World
     from vmctl.services.claiming import Claims
     from vmctl.services.waiting import Patience
 
@@ -61,6 +63,7 @@ class Site:
     actor: Actor
     owner: str
     max_attempts: int
+    saga: Saga[Work] = CREATE
     keep: bool = False
     key: tuple[str, str] | None = None
     reason: str | None = None
