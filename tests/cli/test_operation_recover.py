@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.product import Product
 from tests.support.stage import CREATION, SPEC, Stage, a_stage, create, on_stage
-from tests.support.torture import failing, stubborn
+from tests.support.tables import failing, stubborn
 from vmctl.bootstrap import App
 from vmctl.domain.operation import OperationState
 from vmctl.sagas import CREATE

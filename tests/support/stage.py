@@ -57,6 +57,9 @@ class Stage:
     check: Callable[[], None] = lambda: None
     """Raises Interrupted once someone has asked to stop."""
 
+    claim: Callable[[Work], None] | None = None
+    """How a domain is claimed on its host, if not just defined under its lease."""
+
     @property
     def world(self) -> World:
         return World(
@@ -74,7 +77,11 @@ class Stage:
     @property
     def recovery(self) -> Recovery:
         return Recovery(
-            world=self.world, actor=ACTOR, owner="bob@desk", hosts=self.hosts, claim=claim
+            world=self.world,
+            actor=ACTOR,
+            owner="bob@desk",
+            hosts=self.hosts,
+            claim=self.claim or claim,
         )
 
 
@@ -99,8 +106,20 @@ def on_stage(folder: Path) -> Iterator[Stage]:
     fleet = FakeFleet(folder / "hosts")
     names = sorted(one.name for one in (folder / "hosts").iterdir() if one.is_dir())
     hosts = {name: Host(name=name, address=name) for name in names}
-    with open_store(str(folder / "state.db")) as store:
+    with _READY.get(folder) or open_store(str(folder / "state.db")) as store:
         yield Stage(folder, fleet, store, store, hosts)
+
+
+_READY: dict[Path, SqlStore] = {}
+
+
+def keep_ready(folder: Path) -> None:
+    """Have what the store of a stage in this folder compiles be there in all that fork from here.
+
+    Each of them connects for itself: a connection is never taken over a fork.
+    """
+    _READY[folder] = open_store(str(folder / "state.db"))
+    _READY[folder].close()
 
 
 def copy_stage(source: Path, target: Path) -> Path:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tests.support.built import Deed, on_site
 from tests.support.children import must_end_within
 from tests.support.stage import Stage
-from tests.support.stage import on_stage as open_stage
-from tests.support.watched import STORE, Watch, watched
+from tests.support.watched import COMMITS, Watch, watched
 from vmctl.errors import Interrupted, RemoteFailed
 
-Deed = Callable[[Stage], None]
+_MINTED = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LIMIT = 60.0
 """Seconds for one process, which takes a fraction of one."""
 
@@ -30,11 +31,31 @@ class Strike:
     at: int = -1
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a process came through: its moments, its effects, and how often it asked for a ^C."""
+
+    moments: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
+
+    def strikes(self, hows: Iterable[str]) -> list[Strike]:
+        """Give all that could have befallen it in these ways."""
+        counts = {"kill": len(self.moments), "interrupt": len(self.asked)}
+        return [Strike(how, at) for how in hows for at in range(counts.get(how, len(self.effects)))]
+
+    def name(self, strike: Strike) -> str:
+        """Say what a strike would have struck, in words that are the same for any process."""
+        where = {"kill": self.moments, "interrupt": [str(one) for one in self.asked]}
+        return f"{strike.how} {_MINTED.sub('', where.get(strike.how, self.effects)[strike.at])}"
+
+
 @contextlib.contextmanager
-def struck(folder: Path, strike: Strike) -> Iterator[tuple[Stage, Watch, list[str]]]:
+def struck(folder: Path, strike: Strike) -> Iterator[tuple[Stage, Seen]]:
     """Open a stage in a process that something befalls."""
     watch = Watch(kill_at=strike.at if strike.how == "kill" else None)
-    effects: list[str] = []
+    seen = Seen(moments=watch.moments)
+    effects = seen.effects
     stage: Stage
 
     def lose(effect: str) -> str:
@@ -57,15 +78,16 @@ def struck(folder: Path, strike: Strike) -> Iterator[tuple[Stage, Watch, list[st
             stage.fleet.set_down(host, down=True)
 
     def check() -> None:
-        if strike.how == "interrupt" and len(watch.moments) >= strike.at:
+        seen.asked.append(len(watch.moments))
+        if strike.how == "interrupt" and len(seen.asked) > strike.at:
             raise Interrupted("interrupted")
 
-    with open_stage(folder) as stage:
+    with on_site(folder) as stage:
         stage.check = check
         stage.fleet.on_effect = moment
         stage.fleet.lose = lose
-        stage.store = watched(stage.sql, STORE, watch, "store")
-        yield stage, watch, effects
+        stage.store = watched(stage.sql, COMMITS, watch, "store")
+        yield stage, seen
 
 
 def in_child(act: Callable[[], object]) -> tuple[int | None, str]:
@@ -98,7 +120,7 @@ def befall(folder: Path, deed: Deed, strike: Strike) -> bool:
     """Do a deed in a process of its own, and say whether it was killed."""
 
     def act() -> None:
-        with struck(folder, strike) as (stage, _, _):
+        with struck(folder, strike) as (stage, _):
             deed(stage)
 
     ended, _ = in_child(act)
@@ -106,14 +128,12 @@ def befall(folder: Path, deed: Deed, strike: Strike) -> bool:
     return ended is not None
 
 
-def moments_of(folder: Path, deed: Deed) -> tuple[list[str], list[str]]:
-    """List the moments and the effects of a deed that nothing befalls."""
+def look_on(folder: Path, deed: Deed) -> Seen:
+    """See a deed through that nothing befalls."""
 
-    def act() -> tuple[list[str], list[str]]:
-        with struck(folder, Strike()) as (stage, watch, effects):
+    def act() -> dict[str, object]:
+        with struck(folder, Strike()) as (stage, seen):
             deed(stage)
-            return watch.moments, effects
+            return asdict(seen)
 
-    _, text = in_child(act)
-    moments, effects = json.loads(text)
-    return moments, effects
+    return Seen(**json.loads(in_child(act)[1]))

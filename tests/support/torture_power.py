@@ -1,37 +1,38 @@
-"""The same for what is done to servers that stand: record and host agree, and nothing is touched.
+"""The torture of what is done to the power of servers that stand: record and host agree then.
 
-`python -m tests.support.torture_power FOLDER [all]`. Beside deaths and failures, hosts go down and
-come back, and someone presses ^C; beside resuming and unwinding, the server is deleted.
+`python -m tests.support.torture_power FOLDER [all]` prints its figures as JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from tests.support.stage import SPEC, Stage, on_stage
-from tests.support.striking import Deed as Act
-from tests.support.torture import RESUME, UNWIND, Case, Torture, creating
+from tests.support import by_hand
+from tests.support.built import Deed as Act
+from tests.support.built import creating, on_site
+from tests.support.stage import SPEC, Stage
+from tests.support.striking import Strike
+from tests.support.torture import Torture, Trial, main, of_all_versions
+from tests.support.trying import Way
 from tests.support.verdict import judge, judge_standing
 from vmctl.domain import deed as deeds
 from vmctl.domain.deed import Deed
-from vmctl.errors import Busy, HostError, Interrupted
+from vmctl.domain.edits import Edits
+from vmctl.domain.record import ServerState
+from vmctl.errors import VmctlError
 from vmctl.sagas import power
 from vmctl.sagas.saga import Saga
 from vmctl.sagas.work import Work
+from vmctl.services import marking
 from vmctl.services.acting import Errand
 from vmctl.services.acting import act as do_deed
-from vmctl.services.delete import delete_server
+from vmctl.services.believing import now
+from vmctl.services.setting import planned, set_server
 
 PATIENCE = 20.0
-SAMPLE = 12
-NAME = "template"
-"""A file in each folder: the stage that it began as."""
 
 
 def doing(deed: Deed, saga: Saga[Work], *, patience: float = PATIENCE) -> Act:
@@ -39,40 +40,10 @@ def doing(deed: Deed, saga: Saga[Work], *, patience: float = PATIENCE) -> Act:
 
     def do(stage: Stage) -> None:
         errand = Errand(deed=deed, saga=saga, params={"patience": patience}, check=stage.check)
-        with contextlib.suppress(HostError, Interrupted):
+        with contextlib.suppress(VmctlError):
             do_deed(stage.recovery, stage.sql.server(SPEC.id), errand)
 
     return do
-
-
-START = doing(deeds.START, power.START)
-STOP = doing(deeds.STOP, power.STOP)
-FORCED = doing(deeds.STOP, power.STOP, patience=0)
-REBOOT = doing(deeds.REBOOT, power.REBOOT)
-HARD = doing(deeds.REBOOT_HARD, power.REBOOT_HARD)
-PAUSE = doing(deeds.PAUSE, power.PAUSE)
-UNPAUSE = doing(deeds.UNPAUSE, power.UNPAUSE)
-SUSPEND = doing(deeds.SUSPEND, power.SUSPEND)
-RESUMING = doing(deeds.RESUME, power.RESUME)
-
-
-def answering(act: Act) -> Act:
-    """Do something once every host answers again."""
-
-    def do(stage: Stage) -> None:
-        for name in stage.hosts:
-            stage.fleet.set_down(name, down=False)
-        act(stage)
-
-    return do
-
-
-def delete(stage: Stage) -> None:
-    """Delete the server, whoever died at work on it."""
-    server = stage.sql.server(SPEC.id)
-    if server.deleted is None:
-        with contextlib.suppress(Busy, HostError):
-            delete_server(stage.recovery, server)
 
 
 def obeying(seconds: float | None) -> Act:
@@ -90,101 +61,125 @@ def older(stage: Stage) -> None:
     stage.fleet.sleep(time.time() + 60)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A deed from one state to another; `amid` is what else it may end in if it is not resumed."""
-
-    name: str
-    act: Act
-    before: str
-    after: str
-    template: str = ""
-    amid: tuple[str, ...] = ()
-
-    @property
-    def ends(self) -> tuple[str, ...]:
-        return tuple({self.before, self.after, *self.amid})
+def failed(stage: Stage) -> None:
+    """Have it in ERROR on record, as an operator may say that it is."""
+    server = stage.sql.server(SPEC.id)
+    marking.reset(stage.sql, server, stage.recovery.actor, None, ServerState.ERROR)
 
 
-TRIALS = (
-    Trial("start", START, "SHUTOFF", "ACTIVE"),
-    Trial("stop", STOP, "ACTIVE", "SHUTOFF"),
-    Trial("stop of a deaf guest", STOP, "ACTIVE", "SHUTOFF", "deaf"),
-    Trial("stop of a slow guest", STOP, "ACTIVE", "SHUTOFF", "slow"),
-    Trial("stop by force", FORCED, "ACTIVE", "SHUTOFF"),
-    Trial("reboot", REBOOT, "ACTIVE", "ACTIVE"),
-    Trial("reboot of a deaf guest", REBOOT, "ACTIVE", "ACTIVE", "deaf"),
-    Trial("reboot of a slow guest", REBOOT, "ACTIVE", "ACTIVE", "slow"),
-    Trial("hard reboot", HARD, "ACTIVE", "ACTIVE"),
-    Trial("hard reboot of one that is off", HARD, "SHUTOFF", "ACTIVE"),
-    Trial("hard reboot of one that is paused", HARD, "PAUSED", "ACTIVE", amid=("SHUTOFF",)),
-    Trial("hard reboot of one that sleeps", HARD, "SUSPENDED", "ACTIVE", amid=("SHUTOFF",)),
-    Trial("pause", PAUSE, "ACTIVE", "PAUSED"),
-    Trial("unpause", UNPAUSE, "PAUSED", "ACTIVE"),
-    Trial("suspend", SUSPEND, "ACTIVE", "SUSPENDED"),
-    Trial("resume", RESUMING, "SUSPENDED", "ACTIVE"),
+def renamed(stage: Stage) -> None:
+    """Have it called otherwise; its domain follows when it is off."""
+    server = stage.sql.server(SPEC.id)
+    set_server(stage.recovery, planned(stage.sql, server, Edits(name="renamed")))
+
+
+def ended(stage: Stage) -> None:
+    """Have the guest end by itself, and see it so."""
+    by_hand.switch_off(stage.fleet, "kvm1", SPEC.id)
+    stage.fleet.sleep(1)
+    now(stage.recovery, stage.sql.server(SPEC.id))
+
+
+def trial(
+    name: str,
+    deed: Deed,
+    saga: Saga[Work],
+    ends: tuple[str, str],
+    *amid: str,
+    template: str = "",
+    patience: float = PATIENCE,
+) -> Trial:
+    """Try a deed from one state to another; `amid` is what else it may be where it is undone."""
+    before, after = ends
+    return Trial(
+        name=name,
+        saga=saga,
+        by=lambda like: doing(deed, like, patience=patience),
+        template=template or before,
+        # Nothing is undone by force: it is then what it is seen to be.
+        undone=tuple({before, after, *amid}),
+        after=after,
+    )
+
+
+START, STOP = (deeds.START, power.START), (deeds.STOP, power.STOP)
+REBOOT, HARD = (deeds.REBOOT, power.REBOOT), (deeds.REBOOT_HARD, power.REBOOT_HARD)
+ON, OFF = "ACTIVE", "SHUTOFF"
+FOLLOWED = ", its domain renamed"
+ON_AND_CALLED, OFF_AND_CALLED = ON + FOLLOWED, OFF + FOLLOWED
+TRIALS = of_all_versions(
+    trial("start", *START, (OFF, ON)),
+    trial(
+        "start of a renamed one",
+        *START,
+        (OFF, ON_AND_CALLED),
+        *(ON, OFF_AND_CALLED),
+        template="ended",
+    ),
+    trial("stop", *STOP, (ON, OFF)),
+    trial("stop of a deaf guest", *STOP, (ON, OFF), template="deaf"),
+    trial("stop of a slow guest", *STOP, (ON, OFF), template="slow"),
+    trial("stop by force", *STOP, (ON, OFF), patience=0),
+    trial("stop of a renamed one", *STOP, (ON, OFF_AND_CALLED), OFF, template="renamed"),
+    trial("stop from ERROR", *STOP, ("ERROR", OFF), ON, template="failed"),
+    trial("reboot", *REBOOT, (ON, ON)),
+    trial("reboot of a deaf guest", *REBOOT, (ON, ON), template="deaf"),
+    trial("reboot of a slow guest", *REBOOT, (ON, ON), template="slow"),
+    trial("reboot of a renamed one", *REBOOT, (ON, ON_AND_CALLED), template="renamed"),
+    trial("hard reboot", *HARD, (ON, ON)),
+    trial("hard reboot of one that is off", *HARD, (OFF, ON)),
+    trial("hard reboot of one that is paused", *HARD, ("PAUSED", ON), OFF),
+    trial("hard reboot of one that sleeps", *HARD, ("SUSPENDED", ON), OFF),
+    trial("hard reboot of a renamed one", *HARD, (ON, ON_AND_CALLED), template="renamed"),
+    trial("hard reboot from ERROR", *HARD, ("ERROR", ON), OFF, template="failed"),
+    trial("pause", deeds.PAUSE, power.PAUSE, (ON, "PAUSED")),
+    trial("unpause", deeds.UNPAUSE, power.UNPAUSE, ("PAUSED", ON)),
+    trial("suspend", deeds.SUSPEND, power.SUSPEND, (ON, "SUSPENDED")),
+    trial("resume", deeds.RESUME, power.RESUME, ("SUSPENDED", ON)),
 )
 
 
 class PowerTorture(Torture):
     """All that can befall a server that stands."""
 
-    hows = ("dead", "lost", "fail", "fail-after", "down", "down-after", "interrupt")
-    recoveries = (
-        ("resume", answering(RESUME)),
-        ("unwind", answering(UNWIND)),
-        ("delete", answering(delete)),
-    )
+    trials = TRIALS
 
     def templates(self) -> None:
         """Make a server in each state."""
-        super().templates()
         self.make("new", "empty", creating())
-        self.make("ACTIVE", "new", older)
-        self.make("deaf", "ACTIVE", obeying(None))
-        self.make("slow", "ACTIVE", obeying(5))
-        for name, act in (("SHUTOFF", STOP), ("PAUSED", PAUSE), ("SUSPENDED", SUSPEND)):
-            self.make(name, "ACTIVE", act)
+        self.make(ON, "new", older)
+        every = (
+            ("deaf", ON, obeying(None)),
+            ("slow", ON, obeying(5)),
+            (OFF, ON, doing(*STOP)),
+            ("PAUSED", ON, doing(deeds.PAUSE, power.PAUSE)),
+            ("SUSPENDED", ON, doing(deeds.SUSPEND, power.SUSPEND)),
+            ("failed", ON, failed),
+            ("renamed", ON, renamed),
+            ("ended", "renamed", ended),
+        )
+        for name, source, act in every:
+            self.make(name, source, act)
         self.before: dict[str, dict[str, Any]] = {}
-        for name in ("ACTIVE", "deaf", "slow", "SHUTOFF", "PAUSED", "SUSPENDED"):
-            (self.folder / name / NAME).write_text(name)
-            with on_stage(self.folder / name) as stage:
+        for name in (ON, *(one for one, _, _ in every)):
+            with on_site(self.folder / name) as stage:
                 self.before[name] = {one: stage.fleet.picture(one) for one in stage.hosts}
                 judge_standing(stage, self.before[name])
 
-    def plan(self) -> None:
-        """Think of everything that can befall any of it."""
-        for trial in TRIALS:
-            template = trial.template or trial.before
-            self.strike_all(
-                trial.name,
-                template,
-                trial.act,
-                ends=(*trial.ends, "gone"),
-                resumed=trial.after,
-                sample=SAMPLE,
-            )
+    def ends_again(self, way: Way, trial: Trial, strike: Strike) -> tuple[str, ...]:
+        ends = super().ends_again(way, trial, strike)
+        # Where its host refuses to have it run again, a server stays off.
+        off = strike.how == "fail" and way.name != "delete"
+        return (*ends, OFF, OFF_AND_CALLED) if off else ends
 
-    def strike_recovery(self, case: Case) -> None:
-        """Kill a recovery at each of its moments; where its host refuses, a server stays off."""
-        before = len(self.cases)
-        super().strike_recovery(case)
-        for at, one in enumerate(self.cases[before:], before):
-            if one.deeds[1][1].how == "fail":
-                self.cases[at] = replace(one, ends=(*case.ends, "SHUTOFF"))
-
-    def judge(self, stage: Stage) -> str:
+    def judge(self, stage: Stage, template: str) -> str:
         """Say what the server is shown as and is, or that it is gone."""
         if stage.sql.server(SPEC.id).deleted is not None:
             return judge(stage, self.pristine)
-        return judge_standing(stage, self.before[(stage.folder / NAME).read_text()])
-
-
-def main(folder: str, everything: str = "") -> None:
-    torture = PowerTorture(Path(folder), everything=bool(everything))
-    torture.plan()
-    sys.stdout.write(json.dumps(torture.run(), indent=1) + "\n")
+        status = judge_standing(stage, self.before[template])
+        called = stage.fleet.picture("kvm1")["machines"][SPEC.id]["name"]
+        return status + (FOLLOWED if called != SPEC.name else "")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(PowerTorture, *sys.argv[1:])

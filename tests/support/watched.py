@@ -13,6 +13,9 @@ STORE = (
     *("admit", "readmit", "readdress", "begin", "adopt", "journal", "change", "mark_attempt"),
     *("replan", "finish"),
 )
+COMMITS = (*STORE, "admit_failed", "save_samples", "observe", "move", "rename")
+"""The same, and those that only say what was seen."""
+
 HYPERVISOR = (
     *("ensure_defined", "ensure_running", "ensure_off", "ensure_undefined", "ensure_autostart"),
     *("ensure_volume", "ensure_content", "remove_volume", "ensure_filter", "remove_filter"),

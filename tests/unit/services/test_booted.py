@@ -16,7 +16,8 @@ from tests.support.fake_app import FakeNeighbours
 from tests.support.looked import look, status
 from tests.support.stage import NETWORKS, SPEC, Stage, a_stage, create, on_stage
 from tests.support.striking import Deed
-from tests.support.torture import RESUME, Killed, dying
+from tests.support.tables import Killed, dying
+from tests.support.trying import RESUME
 from tests.support.torture_power import FORCED, HARD, START, STOP
 from tests.support.torture_rebuild import rebuilding, rescuing
 from vmctl.adapters.schema import hosts as hosts_table

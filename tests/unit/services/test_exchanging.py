@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from tests.support.built import INVENTORY, deleting
 from tests.support.fake_parts import FakeProber
 from tests.support.stage import SPEC, Stage, a_build, a_stage, create, on_stage
 from tests.support.stores import begin
-from tests.support.torture import RESUME, failing
+from tests.support.tables import failing
+from tests.support.trying import RESUME
 from tests.support.torture_rebuild import (
-    INVENTORY,
     OTHER,
     PATIENT,
     picture,

@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 
 from tests.support.stage import SPEC, Stage, a_stage, copy_stage, create, on_stage
 from tests.support.striking import Deed
-from tests.support.torture import RESUME, UNWIND, Killed, dying
+from tests.support.tables import Killed, dying
+from tests.support.trying import RESUME, UNWIND
 from tests.support.torture_rebuild import NOW, picture, rebuilding, rescuing, unrescuing
 from tests.support.torture_set import changing
 from tests.support.verdict import assert_over

@@ -19,7 +19,7 @@ from tests.support.stage import (
     delete,
     on_stage,
 )
-from tests.support.torture import failing, stubborn
+from tests.support.tables import failing, stubborn
 from tests.support.verdict import judge, pristine_of
 from vmctl.domain.operation import Mark, NewOperation, OperationState
 from vmctl.domain.plain import to_plain

@@ -15,7 +15,7 @@ from tests.support.changed import change, on_host, spec
 from tests.support.looked import told
 from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
 from tests.support.striking import Deed
-from tests.support.torture import RESUME
+from tests.support.trying import RESUME
 from tests.support.torture_power import (
     FORCED,
     HARD,

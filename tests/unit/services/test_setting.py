@@ -25,7 +25,7 @@ from tests.support.changed import (
 from tests.support.recorded import running
 from tests.support.stage import SPEC, Stage, a_build, a_stage, copy_stage, create, on_stage
 from tests.support.stores import ACTOR
-from tests.support.torture import failing
+from tests.support.tables import failing
 from vmctl.adapters.store import open_store
 from vmctl.domain import deed
 from vmctl.domain.edits import Edits

@@ -21,7 +21,7 @@ from tests.support.changed import (
     unfinished,
 )
 from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
-from tests.support.torture import failing
+from tests.support.tables import failing
 from vmctl.domain import deed
 from vmctl.domain.edits import Edits
 from vmctl.domain.operation import OperationState
