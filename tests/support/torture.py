@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.support.built import Deed, a_site, deleting
 from tests.support.stage import Stage, copy_stage
-from tests.support.striking import Strike, befall, look_on
+from tests.support.striking import Seen, Strike, befall, look_on
 from tests.support.tables import failing, stubborn, variants
 from tests.support.trying import (
     RESUME,
@@ -154,10 +154,12 @@ class Torture:
         )
         return every if self.everything else (every[number % len(every)],)
 
-    def ends_again(self, way: Way, trial: Trial, strike: Strike) -> tuple[str, ...]:
-        """Say what the server may be where a recovery was struck, and resumed."""
-        del strike
-        return (GONE,) if way.name == "delete" else (*trial.undone, trial.after, *way.ends)
+    def ends_again(self, way: Way, trial: Trial, seen: Seen, strike: Strike) -> tuple[str, ...]:
+        """Say what the server may be where a recovery like this was struck, and resumed."""
+        came = seen.moments[: strike.at + 1] if strike.how == "kill" else []
+        if way.name == "delete" and any(one.startswith("after store begin") for one in came):
+            return (GONE,)
+        return (*trial.undone, trial.after, *way.ends)
 
     # How it is tried
 

@@ -14,7 +14,7 @@ from tests.support import by_hand
 from tests.support.built import Deed as Act
 from tests.support.built import creating, on_site
 from tests.support.stage import SPEC, Stage
-from tests.support.striking import Strike
+from tests.support.striking import Seen, Strike
 from tests.support.torture import Torture, Trial, main, of_all_versions
 from tests.support.trying import Way
 from tests.support.verdict import judge, judge_standing
@@ -166,8 +166,8 @@ class PowerTorture(Torture):
                 self.before[name] = {one: stage.fleet.picture(one) for one in stage.hosts}
                 judge_standing(stage, self.before[name])
 
-    def ends_again(self, way: Way, trial: Trial, strike: Strike) -> tuple[str, ...]:
-        ends = super().ends_again(way, trial, strike)
+    def ends_again(self, way: Way, trial: Trial, seen: Seen, strike: Strike) -> tuple[str, ...]:
+        ends = super().ends_again(way, trial, seen, strike)
         # Where its host refuses to have it run again, a server stays off.
         off = strike.how == "fail" and way.name != "delete"
         return (*ends, OFF, OFF_AND_CALLED) if off else ends

@@ -17,9 +17,9 @@ from tests.support.built import Deed, creating, on_site, paying
 from tests.support.changed import do, server
 from tests.support.stage import SPEC, Stage, copy_stage
 from tests.support.torture import Torture, Trial, main, of_all_versions
-from tests.support.trying import RESUME
 from tests.support.torture_power import failed
-from tests.support.verdict import LATE, assert_over, judge
+from tests.support.trying import RESUME
+from tests.support.verdict import LATE, assert_over, judge, seen_again
 from vmctl.domain import deed
 from vmctl.domain.edits import Edits
 from vmctl.domain.spec import Secrets
@@ -161,6 +161,7 @@ class SetTorture(Torture):
         if server(stage).deleted is not None:
             return judge(stage, self.pristine)
         assert_over(stage)
+        seen_again(stage)
         found = look(stage)
         for end, ideals in self.ideals.items():
             if found in ideals:

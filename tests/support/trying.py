@@ -77,12 +77,13 @@ class Case:
 
 
 def recover_by(act: Callable[..., object]) -> Deed:
-    """Recover every operation that is not over, until there is none."""
+    """Recover every operation that is not over, and once more what others stood in the way of."""
 
     def deed(stage: Stage) -> None:
-        for operation in stage.sql.operations(unfinished=True):
-            with contextlib.suppress(Conflict):
-                act(stage.recovery, operation)
+        for operation in (*stage.sql.operations(unfinished=True),) * 2:
+            if not stage.sql.operation(operation.id).state.over:
+                with contextlib.suppress(Conflict):
+                    act(stage.recovery, operation)
 
     return deed
 
@@ -218,7 +219,7 @@ class Hand:
             then = Way(
                 name="resume",
                 deed=answering(RESUME),
-                ends=self.torture.ends_again(way, case.trial, strike),
+                ends=self.torture.ends_again(way, case.trial, seen, strike),
             )
             again = replace(case, name=f"{case.name}, {way.name} {seen.name(strike)}", again=False)
             copy_stage(self.wreck, self.place)

@@ -70,10 +70,7 @@ def judge_standing(stage: Stage, before: dict[str, dict[str, Any]]) -> str:
     Nothing else may be another than it was before.
     """
     assert_over(stage)
-    server = stage.sql.server(SPEC.id)
-    if server.boot == UNSEEN:
-        # It is shown as UNKNOWN, and the next to act looks first.
-        server = now(stage.recovery, server)
+    server = seen_again(stage)
     assert server.task is None, f"the task {server.task} is left"
     status = shown_status(server.state, server.task)
     assert server.fault is None or status == "ERROR", server.fault
@@ -102,6 +99,13 @@ def lying(machine: dict[str, Any]) -> None:
     for key in {"xml", "live"} & set(machine):
         machine[key] = re.sub("<name>.*?</name>", "", machine[key])
         machine[key] = re.sub(r'("build":.*?"name":)"[^"]*"(,"number")', r"\1\2", machine[key])
+
+
+def seen_again(stage: Stage) -> Server:
+    """Give the server as the next to act finds it, who looks first where nobody saw what it is."""
+    server = stage.sql.server(SPEC.id)
+    unseen = server.boot == UNSEEN or server.state is ServerState.ERROR
+    return now(stage.recovery, server) if unseen and server.deleted is None else server
 
 
 STATUS = {

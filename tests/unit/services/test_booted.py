@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import update
 
 from tests.support import by_hand
+from tests.support.built import Deed
+from tests.support.deeds_done import FORCED, HARD, START, STOP
 from tests.support.fake_app import FakeNeighbours
 from tests.support.looked import look, status
 from tests.support.stage import NETWORKS, SPEC, Stage, a_stage, create, on_stage
-from tests.support.striking import Deed
 from tests.support.tables import Killed, dying
-from tests.support.trying import RESUME
-from tests.support.torture_power import FORCED, HARD, START, STOP
 from tests.support.torture_rebuild import rebuilding, rescuing
+from tests.support.trying import RESUME
 from vmctl.adapters.schema import hosts as hosts_table
 from vmctl.domain.inventory import Inventory
 from vmctl.sagas import CREATE

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from tests.support.built import INVENTORY, deleting
+from tests.support.built import INVENTORY
 from tests.support.fake_parts import FakeProber
 from tests.support.stage import SPEC, Stage, a_build, a_stage, create, on_stage
 from tests.support.stores import begin
 from tests.support.tables import failing
-from tests.support.trying import RESUME
 from tests.support.torture_rebuild import (
     OTHER,
     PATIENT,
@@ -26,6 +25,7 @@ from tests.support.torture_rebuild import (
     rescuing,
     unrescuing,
 )
+from tests.support.trying import RESUME
 from tests.support.verdict import assert_over
 from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.schema import servers

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from tests.support.built import Deed
 from tests.support.stage import SPEC, Stage, a_stage, copy_stage, create, on_stage
-from tests.support.striking import Deed
 from tests.support.tables import Killed, dying
-from tests.support.trying import RESUME, UNWIND
 from tests.support.torture_rebuild import NOW, picture, rebuilding, rescuing, unrescuing
 from tests.support.torture_set import changing
+from tests.support.trying import RESUME, UNWIND
 from tests.support.verdict import assert_over
 from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.schema import operations

@@ -12,13 +12,13 @@ import pytest
 
 from tests.support import by_hand
 from tests.support.changed import TELLING, change
+from tests.support.deeds_done import FORCED
 from tests.support.fake_app import on_fakes
 from tests.support.looked import HOSTS
 from tests.support.stage import CREATION, SPEC, Stage, a_build, a_stage, create, on_stage, wanted
 from tests.support.stood import identity
 from tests.support.stores import ACTOR, a_new, anything_fits
 from tests.support.tables import Killed, dying, failing, stubborn
-from tests.support.torture_power import FORCED
 from vmctl.domain.build import Build
 from vmctl.domain.host import Host
 from vmctl.domain.operation import OperationState

@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import by_hand
+from tests.support.built import Deed, deleting
 from tests.support.changed import change, on_host, spec
-from tests.support.looked import told
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
-from tests.support.striking import Deed
-from tests.support.trying import RESUME
-from tests.support.torture_power import (
+from tests.support.deeds_done import (
     FORCED,
     HARD,
     PAUSE,
@@ -27,7 +24,10 @@ from tests.support.torture_power import (
     SUSPEND,
     UNPAUSE,
 )
-from tests.support.torture_rebuild import OTHER, deleting, rebuilding, rescuing, unrescuing
+from tests.support.looked import told
+from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.torture_rebuild import OTHER, rebuilding, rescuing, unrescuing
+from tests.support.trying import RESUME
 from vmctl.domain.build import Build
 from vmctl.domain.edits import Edits
 from vmctl.domain.plain import from_plain, to_plain
@@ -165,8 +165,8 @@ def test_a_database_from_before_another_system_finds_all_of_it(
     stage: Stage, name: str, first: Making
 ) -> None:
     own = volumes(stage)
-    deeds = {
-        "delete": deleting,
+    deeds: dict[str, Deed] = {
+        "delete": deleting(),
         "unrescue": unrescuing(),
         "rebuild": rebuilding(),
         "rescue": rescuing(),
