@@ -203,7 +203,7 @@ class Claims:
                 given |= {
                     (card.network, address): whose
                     for address, whose in spoken_for.items()
-                    if whose != card.mac
+                    if whose.lower() != card.mac
                 }
         return replace(held, addresses={**given, **held.addresses})
 
