@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from tests.support.built import Deed
 from tests.support.stage import SPEC, Stage, a_stage, copy_stage, create, on_stage
 from tests.support.tables import Killed, dying
-from tests.support.torture_rebuild import NOW, picture, rebuilding, rescuing, unrescuing
+from tests.support.torture_rebuild import NOW, on_hosts, picture, rebuilding, rescuing, unrescuing
 from tests.support.torture_set import changing
 from tests.support.trying import RESUME, UNWIND
 from tests.support.verdict import assert_over
@@ -105,7 +105,7 @@ def test_what_no_table_is_known_of_is_told_and_left(stage: Stage, version: int, 
         running = operations.c.state == OperationState.RUNNING
         tx.connection.execute(update(operations).where(running).values(version=version))
     (one,) = stage.sql.operations(unfinished=True)
-    seen = picture(stage)
+    seen = on_hosts(stage)
 
     for recover in (resume, unwind):
         with pytest.raises(Conflict, match=f"a server-rescue, version {version}, and") as told:
@@ -114,6 +114,6 @@ def test_what_no_table_is_known_of_is_told_and_left(stage: Stage, version: int, 
         assert "this vmctl knows version 1, 2" in told.value.message
         assert told.value.hint == hint
 
-    assert picture(stage) == seen
+    assert on_hosts(stage) == seen
     assert stage.sql.operations(unfinished=True) == (one,)
     delete_server(stage.recovery, stage.sql.server(SPEC.id), force=True)
