@@ -29,6 +29,9 @@ _FEW = 3
 BRIEF, BRIEFER = 6.0, 2.0
 """Seconds for hosts that are asked only to be safe; the fewer for those that were down before."""
 
+_LONGEST = 15.0
+"""Seconds for all of them, however many there are: whoever waits wants one server started."""
+
 _FRESH = 30.0
 """Seconds for which what was seen of servers elsewhere is good enough for a deed."""
 
@@ -111,8 +114,8 @@ def seek_briefly(
         # Each in a thread of its own: most will say nothing, and none is to wait for another.
         late.update(fanout(ask, down, len(down), deadline=limit_down))
 
-    turns = math.ceil(len(up) / AT_ONCE)
-    ended = fanout(ask, up, AT_ONCE, deadline=limit * turns, meanwhile=ask_those if down else None)
+    patience = min(limit * math.ceil(len(up) / AT_ONCE), max(limit, _LONGEST))
+    ended = fanout(ask, up, AT_ONCE, deadline=patience, meanwhile=ask_those if down else None)
     return take(ended | late)
 
 
