@@ -51,8 +51,6 @@ from vmctl.services.planning import volumes_of
 from vmctl.services.recovery import unwind
 from vmctl.services.standing import standing_on, to_import
 
-DEEDS = {"rescue": rescuing, "unrescue": unrescuing, "rebuild": rebuilding}
-
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
@@ -88,37 +86,6 @@ def remake(stage: Stage, makeover: Makeover, **changes: Any) -> Server:
 def with_image(image: Image) -> Makeover:
     assert image.use is not None
     return Makeover(image=image, fields={"image": to_plain(image.use)})
-
-
-PERMITTED = {
-    "rescue": {"ACTIVE": "RESCUE", "SHUTOFF": "RESCUE"},
-    "unrescue": {"RESCUE": "ACTIVE"},
-    "rebuild": {"ACTIVE": "ACTIVE", "SHUTOFF": "SHUTOFF"},
-}
-
-
-@pytest.mark.parametrize("name", DEEDS)
-@pytest.mark.parametrize("before", ["ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE"])
-def test_what_each_state_permits(stage: Stage, before: str, name: str) -> None:
-    on = stage.fleet.on(stage.hosts["kvm1"])
-    ways = {"SHUTOFF": on.ensure_off, "PAUSED": on.ensure_paused, "SUSPENDED": on.ensure_saved}
-    if before in ways:
-        ways[before](SPEC.id)
-    elif before == "RESCUE":
-        rescuing()(stage)
-    begun = len(stage.sql.operations(server=SPEC.id))
-    earlier, events = picture(stage)["hosts"], len(stage.sql.events(server=SPEC.id))
-
-    DEEDS[name]()(stage)
-
-    after = PERMITTED[name].get(before)
-    assert status(stage) == (after or before)
-    if after is None:
-        assert picture(stage)["hosts"] == earlier
-        assert len(stage.sql.operations(server=SPEC.id)) == begun
-    else:
-        said = stage.sql.events(server=SPEC.id)[events:]
-        assert [one.result for one in said if one.action == f"server-{name}"] == ["started", "done"]
 
 
 def test_while_it_is_under_way_everybody_sees_it(stage: Stage) -> None:
