@@ -67,6 +67,20 @@ def test_both_names_are_shown_while_they_differ(vmctl: Product) -> None:
     assert vmctl.run("server", "show", NAME).code == 1
 
 
+def test_a_name_that_another_domain_took_meanwhile_is_told_when_it_cannot_follow(
+    stage: Stage, vmctl: Product
+) -> None:
+    vmctl.ok("server", "set", NAME, "--name", "shop")
+    with stage.fleet.state("kvm1") as state:
+        (foreign,) = (one for one in state["machines"].values() if one["name"] == "foreign")
+        foreign["name"] = "shop"
+
+    ran = vmctl.run("server", "stop", "--force", "shop")
+
+    assert ran.code == 0
+    assert ran.err.startswith(f"shop: its domain is called {NAME} still: kvm1: shop is there")
+
+
 def test_a_host_that_does_not_answer_is_named_with_where_it_stands(
     stage: Stage, vmctl: Product
 ) -> None:

@@ -87,10 +87,12 @@ def on_each(
     """Do a deed to each server that is meant.
 
     With --dry-run it is done to none: those to whom it would be are given as they are now. The
-    answer is what is said to ^C; with `steps`, what is done by now is told.
+    answer is what is said to ^C; with `steps`, what is done by now is told, and without them only
+    what there is to say of it.
     """
     from vmctl.cli.interrupts import interruptible
     from vmctl.cli.progress import Silence, progress_of
+    from vmctl.cli.text import neutral
     from vmctl.services.acting import act, look_only
     from vmctl.services.site import Slots
 
@@ -107,6 +109,10 @@ def on_each(
     reason = said["reason"]
     names = tuple(one.name for one in chosen.servers)
     told = progress_of(context, names) if steps else Silence(context.say)
+
+    def say(name: str, _host: str | None, words: str) -> None:
+        context.say(neutral(f"{name}: {words}"))
+
     with (
         looking_together(context, chosen, context.say) as recovery,
         interruptible(answer) as asked,
@@ -122,7 +128,8 @@ def on_each(
                     errand_for(server),
                     reason=str(reason) if reason else None,
                     check=limit.check,
-                    tell=progress.step,
+                    tell=progress.step if steps else say,
+                    steps=steps,
                 )
                 return act(recovery, server, errand)
 

@@ -135,10 +135,7 @@ def _act(
     """Do it to each server that is meant; quiet when done, or give that word."""
     from vmctl.services.acting import Errand
 
-    def tell(name: str, _host: str | None, words: str) -> None:
-        context.say(f"{name}: {words}")
-
     def errand(_server: Server) -> Errand:
-        return Errand(deed=deed, saga=saga, params=params or {}, tell=tell, steps=False)
+        return Errand(deed=deed, saga=saga, params=params or {})
 
     return act_on(context, said, deed, errand, done=done)
