@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +83,18 @@ def killed(mine: Vmctl, at: str, *words: str) -> None:
     run.end()
 
 
+def unrescuing(mine: Vmctl, at: str) -> Running:
+    """The end of a rescue in the midst of a step: it tells none, so its journal is read."""
+    words = "SELECT count(*) FROM journal JOIN operations o ON o.id = journal.operation"
+    steps = f"{words} WHERE o.kind = 'unrescue' AND journal.step = ? AND o.finished IS NULL"
+    run = Running(mine, "server", "unrescue", "web", *AT_ONCE)
+    with contextlib.closing(sqlite3.connect(mine.db)) as db:
+        while not db.execute(steps, (f"act/{at}",)).fetchone()[0]:
+            assert run.process.poll() is None, run.err
+            time.sleep(0.02)
+    return run
+
+
 def test_a_rescued_server_has_its_own_disk_beside_another_systems_though_killed_on_the_way(
     shared_lab: Lab, web: Vmctl
 ) -> None:
@@ -135,6 +150,49 @@ def test_a_rebuild_that_is_stopped_leaves_the_server_as_it_was(shared_lab: Lab, 
     assert show(web, "web")["addresses"] == before["addresses"]
     assert volumes(shared_lab) == others
     assert inside(web, "cat /data/word") == "mine"
+
+
+def test_a_rescue_that_is_stopped_leaves_the_server_as_it_was(shared_lab: Lab, web: Vmctl) -> None:
+    others = volumes(shared_lab)
+    run = Running(web, "server", "rescue", "web", *AT_ONCE)
+    run.says("web: off")
+    run.process.send_signal(signal.SIGINT)
+
+    assert run.end().code == 130
+    assert "undoing what was begun" in run.err
+    assert (status(web), owed(web)) == ("ACTIVE", [])
+    assert volumes(shared_lab) == others
+    assert inside(web, "cat /data/word; ls /sys/block | grep -c vd") == "mine\n2"
+
+
+def test_an_unrescue_that_is_stopped_or_dies_leaves_it_rescued_or_ends_the_rescue(
+    shared_lab: Lab, web: Vmctl
+) -> None:
+    others = volumes(shared_lab)
+    web.ok("server", "rescue", "web", *AT_ONCE)
+    rescued = volumes(shared_lab)
+
+    run = unrescuing(web, "define")
+    run.process.send_signal(signal.SIGINT)
+    assert run.end().code == 130
+    assert "undoing what was begun" in run.err
+    assert (status(web), owed(web)) == ("RESCUE", [])
+    assert volumes(shared_lab) == rescued
+    assert inside(web, "cat /sys/block/vdb/serial") == "vmctl-root"
+
+    run = unrescuing(web, "define")
+    run.process.kill()
+    run.end()
+    web.ok("operation", "unwind", "--all")
+    assert (status(web), owed(web), volumes(shared_lab)) == ("RESCUE", [], rescued)
+
+    run = unrescuing(web, "remove")
+    run.process.kill()
+    run.end()
+    assert web("operation", "unwind", "--all").code != 0
+    web.ok("operation", "resume", "--all")
+    assert (status(web), owed(web), volumes(shared_lab)) == ("ACTIVE", [], others)
+    assert inside(web, "cat /data/word; ls /sys/block | grep -c vd") == "mine\n2"
 
 
 def test_what_is_killed_is_undone_or_goes_with_its_server(shared_lab: Lab, web: Vmctl) -> None:

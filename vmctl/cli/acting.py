@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from vmctl.domain.record import Server
     from vmctl.services.acting import Errand
 
-__all__ = ["ACTING", "DOING", "act_on", "meant", "tell_chosen", "with_options"]
+__all__ = ["ACTING", "DOING", "UNDOING", "act_on", "meant", "tell_chosen", "with_options"]
+
+UNDOING, ENDING = "undoing what was begun", "ending what was begun"
+"""What is said to ^C."""
 
 PER_HOST = 8
 """Servers of one host that are acted upon at a time."""
@@ -62,12 +65,13 @@ def act_on(
     errand_for: Callable[[Server], Errand],
     *,
     done: str | None = None,
+    answer: str = ENDING,
 ) -> str | None:
     """Do a deed to each server that is meant, side by side; quiet when done, or give that word.
 
     With --dry-run it is only said to which it would be done, and what forbids it to the others.
     """
-    ended = on_each(context, said, deed, errand_for)
+    ended = on_each(context, said, deed, errand_for, answer=answer)
     if said["dry_run"]:
         tell_chosen(context, ended.servers)
     if ended.fault is not None:
@@ -81,7 +85,7 @@ def on_each(
     deed: Deed,
     errand_for: Callable[[Server], Errand],
     *,
-    answer: str = "ending what was begun",
+    answer: str = ENDING,
     steps: bool = False,
 ) -> Ended:
     """Do a deed to each server that is meant.

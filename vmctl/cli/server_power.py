@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmctl.cli.acting import ACTING, DOING, act_on, with_options
+from vmctl.cli.acting import ACTING, DOING, ENDING, UNDOING, act_on, with_options
 from vmctl.cli.command import action
 from vmctl.errors import UsageError
 
@@ -138,4 +138,5 @@ def _act(
     def errand(_server: Server) -> Errand:
         return Errand(deed=deed, saga=saga, params=params or {})
 
-    return act_on(context, said, deed, errand, done=done)
+    answer = UNDOING if any(step.undo for step in saga.steps) else ENDING
+    return act_on(context, said, deed, errand, done=done, answer=answer)

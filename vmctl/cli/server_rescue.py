@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from vmctl.cli.acting import DOING, act_on, on_each, tell_chosen, with_options
+from vmctl.cli.acting import DOING, UNDOING, act_on, on_each, tell_chosen, with_options
 from vmctl.cli.command import action, shower
 from vmctl.cli.output import Record, Table, render
 from vmctl.errors import Conflict, UsageError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _OBEYS = 60.0
 """Seconds that a guest is given to obey its power button."""
 
-_UNDOING = "undoing what was begun"
 _PATIENCE = click.option(
     "--timeout",
     metavar="S",
@@ -73,7 +72,7 @@ def server_rescue(
             )
         return errand
 
-    ended = on_each(context, said, DEED, errand_for, answer=_UNDOING, steps=True)
+    ended = on_each(context, said, DEED, errand_for, answer=UNDOING, steps=True)
     if said["dry_run"]:
         tell_chosen(context, ended.servers)
     if ended.fault is not None:
@@ -93,7 +92,7 @@ def server_unrescue(context: Context, *, timeout: float, **said: object) -> str 
 
     ready = to_unrescue(context.app.inventory)
     errand = Errand(deed=DEED, saga=UNRESCUE, params={"patience": timeout}, ready=ready)
-    return act_on(context, said, DEED, lambda _server: errand)
+    return act_on(context, said, DEED, lambda _server: errand, answer=UNDOING)
 
 
 _CHANGES = (
@@ -171,7 +170,7 @@ def server_rebuild(context: Context, **words: Unpack[Words]) -> Record | Table:
         params={"patience": words["timeout"]},
         ready=rebuilder.ready,
     )
-    ended = on_each(context, words, DEED, lambda _server: errand, answer=_UNDOING, steps=True)
+    ended = on_each(context, words, DEED, lambda _server: errand, answer=UNDOING, steps=True)
     if ended.fault is not None:
         if ended.servers:
             table = _table(ended.servers, dry=words["dry_run"])
