@@ -41,6 +41,8 @@ jump host's may hold that open for as long as it likes.
 """
 
 _TIMED_OUT = 124
+_NEVER = 2**31 - 1
+"""Milliseconds, the most there can be: 24 days."""
 
 _RIGHTS = "let the login join the group libvirt there, or say `become: sudo` in the inventory"
 _VIRSH = "install libvirt-clients (Rocky: libvirt-client) there"
@@ -272,8 +274,9 @@ def _run_loop() -> None:
             return
         libvirt.registerErrorHandler(lambda *_: None, None)
         libvirt.virEventRegisterDefaultImpl()
-        # A timer that never fires: without it a loop with nothing to watch would end at once.
-        libvirt.virEventAddTimeout(1000, lambda *_: None, None)
+        # Without a timer a loop with nothing to watch would end at once. This one never fires: that
+        # would call into an interpreter that may be gone by then.
+        libvirt.virEventAddTimeout(_NEVER, lambda *_: None, None)
         threading.Thread(target=_loop, name="libvirt-events", daemon=True).start()
         _loop_runs = True
 
