@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.plan import CHECKOUT
+from tests.lab.servers import assert_clean, left, servers
 from tests.lab.typed import environment, typed
 from tests.lab.vmctl import Vmctl
 
@@ -22,8 +23,15 @@ def commands() -> list[str]:
 def test_a_day_is_as_it_is_told(stocker: Vmctl, tmp_path: Path) -> None:
     environ = environment(stocker, tmp_path / "bin")
 
-    said = {line: typed(line, environ, stocker.home, seconds=110) for line in commands()}
+    said: dict[str, str] = {}
+    named: frozenset[str] = frozenset()
+    for line in commands():
+        said[line] = typed(line, environ, stocker.home, seconds=110)
+        if "instance_name" in line:
+            named = left(stocker.lab, str(servers(stocker)["shop"]["Host"])).domains
 
+    assert named == {"shop"}
+    assert said["vmctl server show shop -f value -c OS-EXT-SRV-ATTR:instance_name"] == "shop\n"
     names = [out for line, out in said.items() if line.startswith("vmctl ssh web -- uname")]
     assert set(names) == {"web\n"}
     listed = [out for line, out in said.items() if line.startswith("vmctl server list")]
@@ -35,6 +43,4 @@ def test_a_day_is_as_it_is_told(stocker: Vmctl, tmp_path: Path) -> None:
         assert f"server-{deed}" in told, deed
     assert said["vmctl operation list"].strip() == ""
     assert stocker.ok("server", "list", "-f", "value") == ""
-    for host in ("kvm1", "kvm2", "kvm3"):
-        there = stocker.lab.virsh_ok(host, "list", "--all", "--name")
-        assert not {"web", "shop"} & set(there.split())
+    assert_clean(stocker.lab)
