@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from tests.lab import stock
@@ -127,6 +128,18 @@ class Acted:
         else:
             assert self.on_host is not None
 
+    @property
+    def definitions(self) -> list[str]:
+        """How it runs, and how it is to run when it is started next."""
+        domain = self.kept.host.lookupByName(self.name)
+        return [domain.XMLDesc(0), domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)]
+
+    def edit(self, old: str, new: str) -> None:
+        """Change its definition by hand."""
+        _, xml = self.definitions
+        assert old in xml
+        self.kept.host.defineXML(xml.replace(old, new))
+
     def refuses(self, state: str) -> None:
         """See all refused that the state forbids, and nothing changed by it."""
         there = self.on_host
@@ -205,6 +218,30 @@ def test_every_deed_in_this_state_is_done_or_refused_and_the_host_agrees(
         assert now != state or now in ON_HOST or server.on_host == there
 
 
+@pytest.mark.slow
+def test_a_delete_that_its_host_fails_is_in_the_way_of_all_else_until_it_ends(
+    shared_lab: Lab, server: Acted
+) -> None:
+    words = ("--network", "default", "--image", BLANK, "-f", "value", "-c", "id")
+    uuid = server.run(*create_words(server.name, *words, on=HOST)).out.strip()
+    volume = f"/var/lib/libvirt/images/{uuid}-root"
+    shared_lab.do("inside", HOST, "chattr", "+i", volume)
+    try:
+        failed = server.do("delete")
+        assert (failed.code, server.status) == (11, "ERROR"), failed.err
+        for deed in LEADS.keys() - UNLOCKED - {"delete"}:
+            ended = server.do(deed)
+            assert ended.code != 0, deed
+            assert f"the delete of server {server.name}" in ended.err, (deed, ended.err)
+        assert server.status == "ERROR"
+    finally:
+        shared_lab.do("inside", HOST, "chattr", "-i", volume)
+
+    server.done("delete")
+
+    assert server.status == GONE
+
+
 @pytest.fixture
 def acted(server: Acted) -> Iterator[Acted]:
     key = ("--key-name", stock.KEYPAIR, "--wait-for", "ssh")
@@ -215,8 +252,9 @@ def acted(server: Acted) -> Iterator[Acted]:
 
 
 @pytest.mark.timeout(400)
-def test_a_guest_goes_on_where_it_was_or_boots_anew_even_if_it_is_deaf(acted: Acted) -> None:
-    first = acted.boot
+def test_a_guest_goes_on_where_it_was_or_boots_anew_though_deaf_or_edited(acted: Acted) -> None:
+    first, edited = acted.boot, "<title>by hand</title>"
+    acted.edit("<metadata>", f"{edited}<metadata>")
     for deed in ("pause", "unpause", "suspend", "resume"):
         acted.done(deed)
     assert acted.boot == first
@@ -226,6 +264,7 @@ def test_a_guest_goes_on_where_it_was_or_boots_anew_even_if_it_is_deaf(acted: Ac
     assert asked.code == 0
     assert asked.took < 30, "it obeyed its power button"
     assert second != first
+    assert [edited in one for one in acted.definitions] == [True, True]
 
     acted.inside("killall", "acpid")
     assert acted.do("reboot", "--timeout", "2").code == 0
@@ -237,3 +276,4 @@ def test_a_guest_goes_on_where_it_was_or_boots_anew_even_if_it_is_deaf(acted: Ac
     acted.done("reboot --hard")
     acted.is_now("ACTIVE")
     assert acted.boot != third
+    assert [edited in one for one in acted.definitions] == [False, False]
