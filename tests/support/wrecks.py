@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Double, select
+from sqlalchemy import Double, select, text
 
 from vmctl.adapters.schema import metadata
 
@@ -31,9 +31,12 @@ def wreck_of(stage: Stage) -> str:
     with stage.sql.reading() as tx:
         for table in metadata.sorted_tables:
             columns = [one for one in table.columns if not isinstance(one.type, Double)]
-            rows = tx.connection.execute(select(*columns)).all()
+            # What is random is in no order: by the server, whose id is not, or as they came.
+            key = table.primary_key.columns
+            query = select(*columns).order_by(*(key if "server" in key else [text("rowid")]))
+            rows = tx.connection.execute(query).all()
             found.append([table.name, [list(row) for row in rows]])
     found.append(sorted(one.name for one in (stage.folder / "leases").glob("*")))
     seen: dict[str, str] = {}
-    text = _MINTED.sub(lambda one: seen.setdefault(one[0], f"#{len(seen)}"), json.dumps(found))
-    return hashlib.sha256(_PASSWORD.sub(r"\1", text).encode()).hexdigest()[:24]
+    plain = _MINTED.sub(lambda one: seen.setdefault(one[0], f"#{len(seen)}"), json.dumps(found))
+    return hashlib.sha256(_PASSWORD.sub(r"\1", plain).encode()).hexdigest()[:24]
