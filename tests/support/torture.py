@@ -41,12 +41,14 @@ from vmctl.sagas import SAGAS
 
 WORKERS = 2
 GONE = "gone"
+OLDER = 4
+"""So many strikes at what nobody begins any more, where there is no time for everything."""
 
 
 def of_all_versions(*trials: Trial) -> tuple[Trial, ...]:
     """Give these trials, and the same by older versions of their workflows."""
     older = [
-        replace(one, name=f"{one.name}, version {saga.version}", saga=saga)
+        replace(one, name=f"{one.name}, version {saga.version}", saga=saga, sample=OLDER)
         for one in trials
         for saga in SAGAS.values()
         if one.derived and saga.name == one.saga.name and saga.version != one.saga.version
