@@ -54,6 +54,9 @@ class AttemptState(StrEnum):
     RELEASED = "released"  # nothing of it is left on the host
 
 
+RETIRED = "its host was retired"
+"""The fault of an attempt that was written off with its host: nobody saw it gone."""
+
 UNSEEN = ""
 """Stands for that boot where nobody saw what became of a server that something was done to."""
 

@@ -15,6 +15,7 @@ from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, Power
 from vmctl.domain.spec import Secrets
 from vmctl.errors import Busy, Conflict
+from vmctl.sagas import CLEANUP
 from vmctl.services.believing import lost, now
 from vmctl.services.doing import do
 from vmctl.services.kept import anew, work_of
@@ -151,10 +152,12 @@ def refuse_busy(recovery: Recovery, server: Server) -> None:
             raise Busy(f"{what} is under way", hint=f"wait for it: vmctl operation show {one.id}")
         why = f": {one.fault}" if one.fault else ""
         left = f"is stuck{why}" if one.state is OperationState.STUCK else "was left half done"
+        back = f"; vmctl operation unwind {one.id} gives it up"
         raise Busy(
             f"{what} {left}",
-            hint=f"vmctl operation resume {one.id} brings it to its end; vmctl operation unwind"
-            f" {one.id} gives it up",
+            # To give a cleanup up is to leave what it has not taken away.
+            hint=f"vmctl operation resume {one.id} brings it to its end"
+            + ("" if one.saga == CLEANUP.name else back),
         )
 
 

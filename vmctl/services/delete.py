@@ -11,7 +11,7 @@ from vmctl.domain.deed import refuse_locked
 from vmctl.domain.operation import Event, NewOperation, OperationState
 from vmctl.domain.record import UNSEEN, AttemptState, Change, ServerState
 from vmctl.errors import Conflict, HostError, Interrupted, Locked, NotFound, VmctlError
-from vmctl.sagas import DELETE
+from vmctl.sagas import CLEANUP, DELETE
 from vmctl.sagas.exchange import EXCHANGES
 from vmctl.sagas.power import ask_for_good
 from vmctl.services.acting import refuse_alive
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from vmctl.domain.record import Attempt, Server
     from vmctl.sagas.work import Work
     from vmctl.services.recovery import Recovery
+
+_ONWARD = frozenset((DELETE.name, CLEANUP.name))
+"""Workflows whose end is what a delete wants, too."""
 
 _WITH_IT = frozenset(saga.name for saga in EXCHANGES)
 """Workflows that may be left as they are where their server is deleted."""
@@ -211,7 +214,8 @@ def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> list[O
             died.append(operation)
             continue
         fault = _end(recovery, operation)
-        if fault is None:
+        owes = operation.saga == CLEANUP.name and isinstance(fault, VmctlError)
+        if fault is None or owes:
             continue
         if not force or operation.saga == DELETE.name or not isinstance(fault, VmctlError):
             raise fault
@@ -222,7 +226,7 @@ def _end_what_died(recovery: Recovery, server: Server, *, force: bool) -> list[O
 def _end(recovery: Recovery, operation: Operation) -> Exception | None:
     """Bring an operation to its end, or give what is in the way of that."""
     try:
-        ended = (resume if operation.kind == "delete" else unwind)(recovery, operation)
+        ended = (resume if operation.saga in _ONWARD else unwind)(recovery, operation)
     except NotFound as error:
         return error  # its host is not in the inventory
     return ended.fault if ended.state is OperationState.STUCK else None

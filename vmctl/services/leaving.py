@@ -58,6 +58,32 @@ def leave_be(work: Work) -> Exception | None:
     return None
 
 
+def clean_last(work: Work) -> Exception | None:
+    """Clean the old host of a server whose new one was retired; give what is in the way.
+
+    What is left may be all that there is of it: only what holds nothing is taken away unasked.
+    """
+    name, held = work.spec.name, work.build.held
+    try:
+        there = set(work.hypervisor.volumes(work.build.pool)) if held else set()
+    except (OwnershipLost, StateError):
+        raise
+    except VmctlError as error:
+        return error
+    left = [one.name for one in held if one.name in there and one.role not in _MADE_ANEW]
+    if not left:
+        return pay(work)
+    doubt = Conflict(
+        f"{work.host.name}: in the pool {work.build.pool} is still {', '.join(left)} of server"
+        f" {name}, whose other host was retired: it may be the last copy",
+        hint=f"if nobody needs it: virsh vol-delete --pool {work.build.pool} NAME there, then"
+        f" vmctl operation resume {work.token.operation}; to leave it as it is: vmctl operation"
+        f" unwind {work.token.operation}",
+    )
+    work.world.store.mark_attempt(work.token, work.build.number, AttemptState.OWED, str(doubt))
+    return doubt
+
+
 def _doubt(work: Work, stands: Work) -> VmctlError | None:
     """Take away what is surely nobody's, and say why the rest may be somebody's."""
     name, old, new = work.spec.name, work.host.name, stands.host.name
@@ -77,7 +103,7 @@ def _doubt(work: Work, stands: Work) -> VmctlError | None:
     names = ", ".join(one.name for one in left)
     if lone:
         why = f"{new}, where it is now, does not list {', '.join(lone)}"
-    elif _is_own(work):
+    elif _is_own(work) and _is_own(stands):
         return None
     else:
         why = f"they may be the very ones that it has on {new}"

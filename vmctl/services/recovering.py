@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.host import Host
 from vmctl.domain.operation import Event, OperationState
 from vmctl.domain.plain import from_plain
-from vmctl.domain.record import AttemptState, Change, ServerState
+from vmctl.domain.record import RETIRED, AttemptState, Change, ServerState
 from vmctl.domain.spec import Secrets, ServerSpec
 from vmctl.errors import NotFound, OwnershipLost, StateError, VmctlError
 from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS
@@ -17,7 +17,7 @@ from vmctl.sagas.saga import Outcome
 from vmctl.sagas.setting import tell
 from vmctl.services.doing import do
 from vmctl.services.kept import work_of
-from vmctl.services.leaving import clean_behind, is_left, leave_be
+from vmctl.services.leaving import clean_behind, clean_last, is_left, leave_be
 from vmctl.services.renewing import newer
 from vmctl.services.running import Ended, pay, run_attempt, run_delete, turn_back, was_kept
 from vmctl.services.settling import owed_of, settle_create, settle_delete
@@ -181,7 +181,10 @@ class Case:
 
     def _clean(self, attempt: Attempt) -> Exception | None:
         work = self.work(attempt)
-        if not is_left(attempt, self.server) or self.server.deleted is not None:
+        left, gone = is_left(attempt, self.server), self.server.deleted is not None
+        if left and gone and self.current().fault == RETIRED:
+            return clean_last(work)
+        if not left or gone:
             return pay(work, saga=self.recovery.sagas[CLEANUP.name, CLEANUP.version])
         return clean_behind(work, self.work(self.current()))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmctl.domain.operation import Event, NewOperation, OperationState
-from vmctl.domain.record import AttemptState, Change, Power, ServerState
+from vmctl.domain.record import RETIRED, AttemptState, Change, Power, ServerState
 from vmctl.errors import Busy, Conflict, HostError, HostUnreachable, NotFound, VmctlError
 from vmctl.sagas.delete import DELETE
 from vmctl.services.hosts import sample_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from vmctl.ports import Lease, Prober, Store
     from vmctl.sagas.work import World
 
-FAULT = "its host was retired"
 _ANSWERS = frozenset({"refused", "silent", "dropped", "protocol", "lost"})
 """Reasons for which there is no connection, yet some machine has answered."""
 
@@ -211,7 +210,7 @@ class _Writing:
         store = self.store
         token = store.adopt(lease, self.owner)
         for number in self.holding.numbers:
-            store.mark_attempt(token, number, AttemptState.RELEASED, FAULT)
+            store.mark_attempt(token, number, AttemptState.RELEASED, RETIRED)
         over = OperationState.DONE
         if self.holding.stands and operation.saga != DELETE.name:
             over = OperationState.UNWOUND

@@ -12,6 +12,7 @@ import pytest
 from tests.support import by_hand
 from tests.support.looked import HOSTS, look
 from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stores import ACTOR
 from vmctl.domain import deed as deeds
 from vmctl.domain.build import filter_name
 from vmctl.domain.deed import Deed
@@ -23,6 +24,7 @@ from vmctl.sagas.work import Work
 from vmctl.services.acting import Errand, act
 from vmctl.services.delete import delete_server
 from vmctl.services.recovery import pay_owed, resume, unwind
+from vmctl.services.retiring import held_on, retire
 
 
 @pytest.fixture
@@ -95,13 +97,14 @@ def test_an_old_host_that_does_not_answer_is_owed_it_still(stage: Stage) -> None
     assert not nothing_held(stage, "kvm1")
 
 
-@pytest.mark.parametrize("why", ["storage", "lone"])
+@pytest.mark.parametrize("why", ["storage", "theirs", "lone"])
 def test_volumes_that_may_be_its_own_are_left_for_somebody_to_decide(
     stage: Stage, why: str
 ) -> None:
     root = f"{SPEC.id}-root"
-    if why == "storage":
-        on_network(stage, "kvm1")
+    if why != "lone":
+        # A host may also serve its own folder to the other one.
+        on_network(stage, "kvm1" if why == "storage" else "kvm2")
     else:
         with stage.fleet.state("kvm2") as state:
             del state["pools"]["default"]["volumes"][root]
@@ -234,3 +237,23 @@ def test_one_that_was_never_moved_starts_with_what_it_has(tmp_path: Path) -> Non
         act(stage.recovery, look(stage), Errand(deed=deeds.START, saga=power.START))
 
         assert not [one for one in called if "filter" in one or "reserve" in one]
+
+
+def test_what_may_be_the_last_copy_outlives_the_host_that_was_retired(stage: Stage) -> None:
+    volumes, _, _ = on(stage, "kvm1")
+    stage.fleet.set_down("kvm2", down=True)
+    retire(
+        "kvm2",
+        held_on("kvm2", stage.hosts, stage.sql),
+        stage.world,
+        actor=ACTOR,
+        owner="bob@desk",
+        reason="burnt",
+    )
+    assert stage.sql.server(SPEC.id).deleted is not None
+
+    (kept,) = pay_owed(stage.recovery, ["kvm1"])
+
+    assert kept.state is OperationState.OWED
+    assert "it may be the last copy" in str(owed(stage).fault)
+    assert on(stage, "kvm1")[0] == volumes
