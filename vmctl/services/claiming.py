@@ -98,7 +98,10 @@ class Claims:
             )
             work.boot = here.seen.boot_id
             work.tell("claim")
-            self._judge_again(work, here.seen)
+            with here.lock:
+                self._judge_again(work, here)
+                here.passed.add(work.spec.id)
+            stack.push(lambda failed, *_: here.passed.discard(work.spec.id) if failed else None)
             self._look_at_networks(work, here.seen)
             on_host = self._held_on(work, here.seen)
             with here.lock:
@@ -207,8 +210,8 @@ class Claims:
                 }
         return replace(held, addresses={**given, **held.addresses})
 
-    def _judge_again(self, work: Work, sample: HostSample) -> None:
-        store, host = self._world.store, work.host
+    def _judge_again(self, work: Work, here: Round[HostSample]) -> None:
+        store, host, sample = self._world.store, work.host, here.seen
         # A create that is resumed may find its own domain there: that is not another's.
         guests = tuple(one for one in sample.guests if one.uuid != work.spec.id)
         sample = replace(sample, guests=guests)
@@ -219,7 +222,7 @@ class Claims:
             return
         # What others of ours hold and have not defined yet is theirs only on record, and each
         # looks once more before it does: two databases would else keep each other out.
-        there = {one.uuid for one in guests}
+        there = {one.uuid for one in guests} | here.passed
         made = tuple(one for one in claims if one.server in there or not self._awaits(one))
         if len(made) < len(claims):
             reason = self.judge.misfit(work.spec, host, record, made)

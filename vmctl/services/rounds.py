@@ -31,6 +31,9 @@ class Round(Generic[T]):
     lease: HostLease
     seen: T
     inside: int = 0
+    passed: set[str] = field(default_factory=set)
+    """The servers that were found to fit since that look, which does not show them."""
+
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -189,6 +189,22 @@ def test_the_last_place_is_not_lost_to_a_claim_of_ours_that_is_not_made_yet(
     assert taken(stage, "kvm2") == ROOM
 
 
+def test_servers_that_share_a_look_see_each_other(stage: Stage, mine: Claimant) -> None:
+    first, second = (mine.admitted(name, "kvm2", NAT) for name in ("first", "second"))
+    stand(stage.fleet, first.host, "theirs", owner=THEIRS)
+
+    with mine.claims._hosts.join(
+        "kvm2",
+        lambda: mine.world.host_leases.hold(first.host),
+        lambda: mine.claims._look(first.host),
+    ):
+        mine.claims.claim(first)
+        with pytest.raises(ClaimLost):
+            mine.claims.claim(second)
+
+    assert taken(stage, "kvm2") == ROOM
+
+
 def test_what_an_attempt_may_have_left_behind_takes_its_room(stage: Stage, mine: Claimant) -> None:
     first, left = (mine.admitted(name, "kvm2", NAT) for name in ("first", "left"))
     stand(stage.fleet, first.host, "theirs", owner=THEIRS)
