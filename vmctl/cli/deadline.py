@@ -51,6 +51,8 @@ class Deadline:
         try:
             yield
         except TimedOut as error:
+            if self._until is None or self._clock() < self._until:
+                raise  # another wait was over: that one says for what
             left = self._store.operations(unfinished=True, server=server.id)
             stuck = next((one for one in left if one.state is not OperationState.OWED), None)
             now = self._store.server(server.id)
