@@ -45,7 +45,9 @@ def now(
     if not may_stand(server) or _has_company(recovery, server):
         return server
     eyes = Eyes.of(world)
-    if follow_host(recovery, server.host):
+    if server.host not in recovery.hosts:
+        # Whoever does something to another server of that host may be the one who follows it.
+        follow_host(recovery, server.host)
         server = store.server(server.id)
     own = _host_of(recovery, server)
     _refuse_down(own, eyes)

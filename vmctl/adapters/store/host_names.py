@@ -32,10 +32,15 @@ if TYPE_CHECKING:
 def rename(
     tx: Tx, before: str, after: str, at_rest: Collection[str], event: Event
 ) -> tuple[Turn, ...] | None:
-    """Have a host go by its new name, and say which servers stand there; None if one is busy."""
+    """Have a host go by its new name, and say which servers stand there.
+
+    None if somebody is at one of them, or has had it follow already.
+    """
     ensure(tx, after)
     both = hosts.c.name.in_((before, after))
-    tx.connection.execute(select(hosts.c.name).where(both).order_by(hosts.c.name).with_for_update())
+    rows_held = select(hosts.c.name).where(both).order_by(hosts.c.name).with_for_update()
+    if before not in tx.connection.execute(rows_held).scalars().all():
+        return None
     standing = _servers(tx, before)
     if _somebody(tx, before, at_rest):
         return None
