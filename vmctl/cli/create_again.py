@@ -120,12 +120,28 @@ def _late(context: Context, there: Sequence[Server], words: Words) -> list[Excep
     return wait_side_by_side(context, there, goal_of(words["wait_for"]), seconds)
 
 
-def taken_as_made(context: Context, made: Made) -> Made:
-    """Take the server that someone else was quicker to make for the one that was asked for."""
-    if not isinstance(made.fault, NameTaken):
-        return made
-    found = context.app.store.server(made.spec.name)
-    if not found.holds_name:
-        return made  # a machine on the host bears the name, and it is not ours
-    context.say(f"{made.spec.name}: there already")
-    return replace(made, spec=replace(made.spec, id=found.id), fault=None, up=True)
+def with_those_taken(
+    context: Context, made: Sequence[Made], words: Words
+) -> tuple[tuple[Made, ...], tuple[Server, ...]]:
+    """Take servers that someone else was quicker to make for those that were asked for.
+
+    They are waited for until they stand; one that then does not stays refused.
+    """
+    names = {one.spec.name for one in made if isinstance(one.fault, NameTaken)}
+    if not names:
+        return tuple(made), ()
+
+    def found() -> tuple[Server, ...]:
+        servers = context.app.store.servers()
+        return tuple(one for one in servers if one.name in names and one.holds_name)
+
+    taken = {one.name: one for one in _settled(context, found, words, "there already")}
+    ended = []
+    for one in made:
+        other = taken.get(one.spec.name) if one.spec.name in names else None
+        if other is None:
+            ended.append(one)  # a machine on the host may bear the name, and is not ours
+            continue
+        spec = replace(one.spec, id=other.id)
+        ended.append(replace(one, spec=spec, fault=None, up=True))
+    return tuple(ended), tuple(taken.values())

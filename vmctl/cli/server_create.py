@@ -15,7 +15,7 @@ from vmctl.cli.create_again import (
     by_key,
     by_name,
     key_of,
-    taken_as_made,
+    with_those_taken,
     with_those_there,
 )
 from vmctl.cli.create_options import Words, create_options
@@ -83,9 +83,10 @@ def server_create(context: Context, *, name: str, **words: Unpack[Words]) -> Rec
         raise _no_host(site, order, placement)
     made = _make(context, site, order, placement, _traces(order, placement, policy))
     if words["if_not_exists"]:
-        made = tuple(taken_as_made(context, one) for one in made)
+        made, taken = with_those_taken(context, made, words)
+        there = (*there, *taken)
     late = key is not None and any(isinstance(one.fault, KeyTaken) for one in made)
-    if late and key is not None and (before := by_key(context, key, words)):
+    if late and key is not None and len(before := by_key(context, key, words)) >= wish.count:
         # Someone else has made them while we looked for room.
         return as_they_are(context, before, words)
     ended = result(context, order, made, there, adminpass=wish.password)
