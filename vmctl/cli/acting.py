@@ -110,7 +110,7 @@ def on_each(
             done=deed.verb,
         )
     slots = Slots(PER_HOST)
-    reason = said["reason"]
+    reason = said["reason"] or context.options.reason
     names = tuple(one.name for one in chosen.servers)
     told = progress_of(context, names) if steps else Silence(context.say)
 

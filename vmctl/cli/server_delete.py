@@ -104,7 +104,8 @@ def server_delete(
             interruptible(f"ending what was begun{stays}") as check,
         ):
             patience = timeout if graceful else None
-            act = _worker(context, recovery, reason, patience, check, force=force)
+            why = reason or context.options.reason
+            act = _worker(context, recovery, why, patience, check, force=force)
             ended = fanout(act, jobs, AT_ONCE)
             failures += [one.error for one in ended.values() if isinstance(one, Failed)]
             silent = {one.value for one in ended.values() if isinstance(one, Ok) and one.value}

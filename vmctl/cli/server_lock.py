@@ -49,7 +49,7 @@ def _mark(context: Context, mark: Mark, verb: str, said: dict[str, object]) -> s
         conclude(context, list(chosen.errors), chosen.asked, verb=verb, done=f"{verb}ed")
         return None
     store, actor = context.app.store, context.app.actor
-    reason = str(said["reason"]) if said["reason"] else None
+    reason = str(said["reason"]) if said["reason"] else context.options.reason
 
     def do(server: Server) -> None:
         mark(store, server, actor, reason)

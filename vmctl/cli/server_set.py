@@ -154,7 +154,7 @@ def _apply(
     from vmctl.cli.interrupts import interruptible
     from vmctl.services.site import Slots
 
-    reason = str(said["reason"]) if said["reason"] else None
+    reason = str(said["reason"]) if said["reason"] else context.options.reason
     if said["dry_run"]:
         _tell(context, chosen, wish, verb)
         return None

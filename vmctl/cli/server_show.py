@@ -72,8 +72,9 @@ def _topology(context: Context, server: Server) -> dict[str, object]:
     from vmctl.domain.spec import ServerSpec
     from vmctl.domain.topology import topology_of
 
-    plans = [one.plan for one in context.app.store.attempts(server.id)]
-    cpus = plans[-1].get("cpus") if plans else None
+    attempts = context.app.store.attempts(server.id)
+    plan = next((one.plan for one in attempts if one.number == server.attempt), {})
+    cpus = plan.get("cpus")
     held = tuple(one for one in cpus if isinstance(one, int)) if isinstance(cpus, list) else ()
     return topology_of(from_plain(ServerSpec, server.spec), held)
 

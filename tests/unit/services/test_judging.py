@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -81,3 +82,13 @@ def test_a_host_has_so_many_slots_and_others_have_theirs() -> None:
         assert not slots.at("kvm1").acquire(blocking=False)
         assert slots.at("kvm2").acquire(blocking=False)
     assert slots.at("kvm1").acquire(blocking=False)
+
+
+def test_a_server_holds_its_hugepages_already_where_it_gets_another_image() -> None:
+    host = INVENTORY.hosts["kvm1"]
+    flavor = replace(SPEC.flavor, memory=4096, extra_specs={"hw:mem_page_size": "large"})
+    spec = replace(SPEC, flavor=flavor)
+    kept = sighting("kvm1", replace(ROOMY, hugepages=6144, hugepages_free=2048))
+    record = HostRecord(name="kvm1", kept=json.dumps(kept.sample), seen=kept.at)
+
+    assert the_judge().unsuited(spec, host, record) is None
