@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.built import Deed, deleting, on_site
+from tests.support.built import Deed, deleting
 from tests.support.stage import Stage, copy_stage, keep_ready
 from tests.support.striking import Seen, Strike, befall, in_child, struck
 from tests.support.wrecks import wreck_of
@@ -192,11 +192,10 @@ class Hand:
 
     def tried(self, case: Case, way: Way) -> tuple[str, str | None, dict[str, object] | None]:
         """Tell what was left here, and unless that is known how it ends, recover it."""
-        with on_site(self.place) as stage:
-            print_ = wreck_of(stage)
-        if self.known(case, way, print_) is not None:
-            return print_, None, None
         with struck(self.place, Strike()) as (stage, seen):
+            print_ = wreck_of(stage)
+            if self.known(case, way, print_) is not None:
+                return print_, None, None
             way.deed(stage)
             told = asdict(replace(seen, moments=list(seen.moments)))
             if way.name != "resume":

@@ -12,15 +12,30 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Double, select, text
+from sqlalchemy import Double
 
 from vmctl.adapters.schema import metadata
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
+
     from tests.support.stage import Stage
 
 _MINTED = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|52:54:00(?::[0-9a-f]{2}){3}")
 _PASSWORD = re.compile(r'(\\*"console_password\\*": ?\\*")[^"\\]*')
+
+
+def _whole(table: Table) -> str:
+    """Ask for all that decides anything; what is random is in no order of its own."""
+    names = [one.name for one in table.columns if not isinstance(one.type, Double)]
+    # By the server, whose id is not random, or else as they came.
+    key = list(table.primary_key.columns.keys())
+    order = key if "server" in key else ["rowid"]
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(order)}"  # noqa: S608 - ours
+
+
+_ALL = [_whole(one) for one in metadata.sorted_tables]
 
 
 def wreck_of(stage: Stage) -> str:
@@ -29,13 +44,8 @@ def wreck_of(stage: Stage) -> str:
     hosts = (stage.fleet.folder / name / "state.json" for name in sorted(stage.hosts))
     found += [one.read_text() for one in hosts]
     with stage.sql.reading() as tx:
-        for table in metadata.sorted_tables:
-            columns = [one for one in table.columns if not isinstance(one.type, Double)]
-            # What is random is in no order: by the server, whose id is not, or as they came.
-            key = table.primary_key.columns
-            query = select(*columns).order_by(*(key if "server" in key else [text("rowid")]))
-            rows = tx.connection.execute(query).all()
-            found.append([table.name, [list(row) for row in rows]])
+        cursor = tx.connection.connection.cursor()
+        found += [cursor.execute(query).fetchall() for query in _ALL]
     found.append(sorted(one.name for one in (stage.folder / "leases").glob("*")))
     seen: dict[str, str] = {}
     plain = _MINTED.sub(lambda one: seen.setdefault(one[0], f"#{len(seen)}"), json.dumps(found))
