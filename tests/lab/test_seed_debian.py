@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab.outside import image, plain
+from tests.lab import servers
+from tests.lab.bases import clear
+from tests.lab.outside import Lab, image, plain
 from tests.lab.plan import lan_v6, network
 from tests.lab.vmctl import Vmctl
 
@@ -83,32 +87,61 @@ def hashed(password: str, like: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture
-def tortured(torture: bool) -> None:
-    if not torture:
-        pytest.skip("one more boot of a real Debian; the small guest has a config drive too")
+@dataclass(frozen=True, kw_only=True)
+class Booted:
+    """An operator, and what `server create` printed of each kind of guest."""
+
+    mine: Vmctl
+    shown: dict[str, Any]
 
 
-@pytest.fixture
-def common(stocker: Vmctl, tmp_path: Path) -> tuple[str, ...]:
-    """The words that make a server of a real Debian with all that both kinds of seed carry."""
+@pytest.fixture(scope="module")
+def booted(
+    shared_lab: Lab, model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Booted]:
+    """Two servers of a real Debian, one of each kind of seed, that boot side by side."""
+    folder = tmp_path_factory.mktemp("debian")
+    mine = servers.operator(shared_lab, folder / "home", model)
+    try:
+        yield Booted(mine=mine, shown=_boot(mine, folder))
+    finally:
+        servers.wipe(shared_lab)
+        clear(shared_lab)
+
+
+def _boot(mine: Vmctl, folder: Path) -> dict[str, Any]:
     for name, content in (("script", SCRIPT), ("config", CONFIG)):
-        (tmp_path / name).write_text(content)
-    (tmp_path / "file").write_bytes(CONTENT)
+        (folder / name).write_text(content)
+    (folder / "file").write_bytes(CONTENT)
     debian = ("--file", str(image("debian")), "--property", "os_admin_user=debian")
-    stocker.ok("image", "create", "debian", *debian)
-    stocker.ok("flavor", "create", "m1.debian", "--ram", "512", "--disk", "2")
-    return (
+    mine.ok("image", "create", "debian", *debian)
+    mine.ok("flavor", "create", "m1.debian", "--ram", "512", "--disk", "2")
+    lan, six = network(mine.lab.plan.lab, "lan"), lan_v6(mine.lab.plan.lab)
+    common = (
         *("--flavor", "m1.debian", "--image", "debian", "--key-name", "lab", "-f", "json"),
-        *("--file", f"/srv/kept/file={tmp_path / 'file'}", "--property", 'role=it\'s "proven"'),
+        *("--file", f"/srv/kept/file={folder / 'file'}", "--property", f"role={ROLE}"),
         *("--wait-for", "cloud-init", "--timeout", str(PATIENCE), "--password", PASSWORD),
     )
-
-
-def create(vmctl: Vmctl, *words: str) -> Any:
-    ended = vmctl("server", "create", *words, seconds=PATIENCE + 60)
-    assert ended.code == 0, ended.err
-    return ended.json
+    each = {
+        # A card on the host's NAT and one on the LAN, both with what the plan gives them.
+        "nocloud": (
+            *("--host", "kvm1", "--network", "default", "--network", "lan"),
+            *("--hostname", "first-of-two", "--user-data", str(folder / "script")),
+        ),
+        # A fixed address of each family, and disks beside the root's.
+        "drive": (
+            *("--host", "kvm2", "--nic", f"net-id=lan,v4-fixed-ip={lan}.77,v6-fixed-ip={six}77"),
+            *("--use-config-drive", "--user-data", str(folder / "config")),
+            *("--swap", "64", "--ephemeral", "size=1"),
+        ),
+    }
+    runs = {
+        name: servers.Running(mine, "server", "create", name, *words, *common)
+        for name, words in each.items()
+    }
+    ended = {name: run.end(PATIENCE + 60) for name, run in runs.items()}
+    assert {name: one.code for name, one in ended.items()} == dict.fromkeys(each, 0), ended
+    return {name: one.json for name, one in ended.items()}
 
 
 def judge(vmctl: Vmctl, shown: Any, guest: dict[str, bytes]) -> None:
@@ -125,20 +158,13 @@ def judge(vmctl: Vmctl, shown: Any, guest: dict[str, bytes]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * PATIENCE)
-def test_a_real_debian_takes_all_of_a_nocloud_seed(
-    stocker: Vmctl, common: tuple[str, ...], tmp_path: Path
-) -> None:
-    # It has a card on the host's NAT and one on the LAN, both with what the plan gives them.
-    shown = create(
-        stocker,
-        *("nocloud", "--host", "kvm1", *common, "--hostname", "first-of-two"),
-        *("--network", "default", "--network", "lan", "--user-data", str(tmp_path / "script")),
-    )
+def test_a_real_debian_takes_all_of_a_nocloud_seed(booted: Booted) -> None:
+    mine, shown = booted.mine, booted.shown["nocloud"]
 
     # Behind the host's NAT it is reached through the host.
-    guest = seen(stocker, "nocloud", "--address-type", "default")
+    guest = seen(mine, "nocloud", "--address-type", "default")
 
-    judge(stocker, shown, guest)
+    judge(mine, shown, guest)
     assert guest["hostname"].decode().strip() == "first-of-two"
     planned = {each for addresses in shown["addresses"].values() for each in addresses}
     assert {each.split("/")[0] for each in address_set(guest["addresses"])} == planned
@@ -149,22 +175,13 @@ def test_a_real_debian_takes_all_of_a_nocloud_seed(
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * PATIENCE)
-@pytest.mark.usefixtures("tortured")
-def test_a_real_debian_takes_all_of_a_config_drive(
-    stocker: Vmctl, common: tuple[str, ...], tmp_path: Path
-) -> None:
-    lan, six = network(stocker.lab.plan.lab, "lan"), lan_v6(stocker.lab.plan.lab)
-    # It has a fixed address of each family and disks beside the root's.
-    shown = create(
-        stocker,
-        *("drive", "--host", "kvm2", "--use-config-drive", *common),
-        *("--nic", f"net-id=lan,v4-fixed-ip={lan}.77,v6-fixed-ip={six}77"),
-        *("--user-data", str(tmp_path / "config"), "--swap", "64", "--ephemeral", "size=1"),
-    )
+def test_a_real_debian_takes_all_of_a_config_drive(booted: Booted) -> None:
+    mine, shown = booted.mine, booted.shown["drive"]
+    lan, six = network(mine.lab.plan.lab, "lan"), lan_v6(mine.lab.plan.lab)
 
-    guest = seen(stocker, "drive")
+    guest = seen(mine, "drive")
 
-    judge(stocker, shown, guest)
+    judge(mine, shown, guest)
     assert guest["hostname"].decode().strip() == "drive"
     assert address_set(guest["addresses"]) == {f"{lan}.77/24", f"{six}77/64"}
     assert "DataSourceConfigDrive" in json.loads(guest["result"])["v1"]["datasource"]
@@ -179,7 +196,7 @@ def test_a_real_debian_takes_all_of_a_config_drive(
     for address in (f"{lan}.77", f"{six}77"):
         options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
         entered = plain(
-            *("ssh", "-F", "none", *options, "-i", str(stocker.lab.plan.key)),
+            *("ssh", "-F", "none", *options, "-i", str(mine.lab.plan.key)),
             *(f"debian@{address}", "hostname"),
             seconds=60,
         )
