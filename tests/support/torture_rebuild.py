@@ -212,13 +212,6 @@ TRIALS = of_all_versions(
     _trial("rebuild of one that is off", REBUILD, rebuilding, ("off", "rebuilt off")),
     _trial("rebuild from ERROR", REBUILD, rebuilding, (ERROR, "rebuilt")),
     _trial("rebuild of one that is gone", REBUILD, rebuilding, (LOST, "rebuilt anew"), AGAIN),
-    _trial(
-        "hard reboot of one that is gone",
-        REBOOT_HARD,
-        hard,
-        (LOST, "run again"),
-        *(AGAIN, "run again"),  # nothing is undone by force: it is then what it is seen to be
-    ),
     _trial("delete", DELETE, deleting, ("made", GONE), sample=8),
     _trial("delete of one that is rescued", DELETE, deleting, ("rescued", GONE), sample=8),
     _trial("delete of one that is gone", DELETE, deleting, (LOST, GONE), sample=8),
