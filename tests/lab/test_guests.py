@@ -61,7 +61,7 @@ def test_a_guest_on_the_lan_takes_its_static_addresses_and_answers_ssh(
         for address in (four, six):
             options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
             ssh = plain(
-                *("ssh", "-F", "none", *options, "-o", "ConnectTimeout=5"),
+                *("ssh", "-F", "none", *options, "-o", "ConnectTimeout=20"),
                 *("-i", str(lab.plan.key), f"root@{address}", "hostname"),
                 seconds=30,
             )

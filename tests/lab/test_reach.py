@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,20 +18,31 @@ from tests.lab.servers import Running, create_words
 from tests.lab.vmctl import Vmctl
 
 KEY = ("--key-name", stock.KEYPAIR)
-# Another one in each run: what a lease was given for, it is kept for, for an hour.
-ADDRESS = f"192.168.122.{random.randrange(60, 250)}"
-NAT = ("--nic", f"net-id=default,v4-fixed-ip={ADDRESS}", *KEY, "--wait-for", "ssh")
 
 
 @pytest.fixture(scope="module")
-def vmctl(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vmctl]:
+def address(shared_lab: Lab) -> str:
+    """An address that neither host has leased: a lease outlives its server by an hour."""
+    leased = "".join(
+        shared_lab.virsh_ok(host, "net-dhcp-leases", "default") for host in ("kvm1", "kvm3")
+    )
+    free = (f"192.168.122.{last}" for last in range(100, 250))
+    return next(one for one in free if f"{one}/" not in leased)
+
+
+@pytest.fixture(scope="module")
+def vmctl(
+    shared_lab: Lab, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Vmctl]:
     """An operator with a server behind the NAT of a host with a jump host, and of another one.
 
     Both servers have one address, each behind its own host.
     """
     mine = servers.operator(shared_lab, tmp_path_factory.mktemp("reach") / "home")
+    nic = f"net-id=default,v4-fixed-ip={address}"
+    words = ("--nic", nic, *KEY, "--wait-for", "ssh")
     made = [
-        Running(mine, *create_words(name, *NAT, on=host))
+        Running(mine, *create_words(name, *words, on=host))
         for name, host in (("far", "kvm3"), ("near", "kvm1"))
     ]
     for one in made:
@@ -133,7 +143,7 @@ def short() -> Iterator[Path]:
 
 
 def test_connections_that_are_shared_as_ansible_does_it_never_lead_to_another_server(
-    vmctl: Vmctl, config: str, short: Path
+    vmctl: Vmctl, config: str, short: Path, address: str
 ) -> None:
     options = ["ControlMaster=auto", "ControlPersist=20s", "PasswordAuthentication=no"]
     options.append(f"ControlPath={short}/%C")
@@ -150,12 +160,14 @@ def test_connections_that_are_shared_as_ansible_does_it_never_lead_to_another_se
             the(vmctl, "ssh", "-F", config, *shared, "-O", "exit", name)
 
     addresses = [servers.show(vmctl, name)["addresses"]["default"] for name in names[:2]]
-    assert addresses == [[ADDRESS]] * 2
+    assert addresses == [[address]] * 2
     assert [(one.returncode, one.stdout) for one in told] == [(0, f"{name}\n") for name in names]
     assert masters == 2
 
 
-def test_another_key_is_refused_by_plain_ssh_as_well(vmctl: Vmctl, config: str) -> None:
+def test_another_key_is_refused_by_plain_ssh_as_well(
+    vmctl: Vmctl, config: str, address: str
+) -> None:
     keys = vmctl.home / "state/vmctl/known_hosts"
     before = keys.read_text()
     near, far = (servers.show(vmctl, name)["id"] for name in ("near", "far"))
@@ -169,11 +181,13 @@ def test_another_key_is_refused_by_plain_ssh_as_well(vmctl: Vmctl, config: str) 
 
     assert (refused.returncode, also.code) == (255, 255)
     assert "Host key verification failed" in refused.stderr
-    assert f"near was to be entered at root@{ADDRESS} (default, seen by " in also.err
+    assert f"near was to be entered at root@{address} (default, seen by " in also.err
     assert "through kvm1" in also.err
 
 
-def test_a_server_that_has_another_address_is_listed_with_that_one(vmctl: Vmctl) -> None:
+def test_a_server_that_has_another_address_is_listed_with_that_one(
+    vmctl: Vmctl, address: str
+) -> None:
     other = "192.168.122.251"
     moved = f"ip address flush dev eth0; ip address add {other}/24 dev eth0"
     assert vmctl("server", "exec", "near", "--", "sh", "-c", moved).code == 0
@@ -183,7 +197,7 @@ def test_a_server_that_has_another_address_is_listed_with_that_one(vmctl: Vmctl)
     listed = servers.servers(vmctl)["near"]
 
     (card,) = shown["vmctl:addresses"]
-    assert card["planned"] == [ADDRESS]
+    assert card["planned"] == [address]
     assert {"address": other, "source": "agent"} in card["observed"]
     assert shown["addresses"] == listed["Networks"] == {"default": [other]}
     assert "agent" in listed["Address Sources"][other]
