@@ -21,11 +21,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure
 from tests.lab import stock
 from tests.lab.outside import Lab, plain
 from tests.lab.plan import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROUNDS, MANY, COLD = 7, 24, 1024 * 1024 * 1024
 ONE_LIMIT, MANY_LIMIT, COLD_LIMIT = 1.6, 0.5, 1.2
@@ -117,15 +121,17 @@ def roomy(lab: Lab) -> Path:
     return found
 
 
-def run() -> list[Figure]:
-    """Measure on a lab of its own."""
+def run() -> Iterator[Figure]:
+    """Measure on a lab of its own, and tell each figure as soon as it is known."""
     (CHECKOUT / ".lab").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CHECKOUT / ".lab") as folder:
         lab = Lab(root=Path(folder) / "lab")
         try:
             plain(*lab.command("up", "--hosts", str(len(HOSTS))), seconds=300)
             bench = Bench(lab, folder)
-            return [*one(bench), *many(bench), *cold(bench, Path(folder))]
+            yield from one(bench)
+            yield from many(bench)
+            yield from cold(bench, Path(folder))
         finally:
             plain(*lab.command("down"), seconds=120)
 

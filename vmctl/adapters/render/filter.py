@@ -64,8 +64,13 @@ def filter_values(
         "known": bool(found),
         "ipv4": [str(one) for one in found if one.version == 4],
         "ipv6": [str(one) for one in found if one.version == 6],
+        "open_icmpv6": {one.direction for one in passes.values() if _is_all_icmpv6(one)},
         "passes": list(passes.values()),
     }
+
+
+def _is_all_icmpv6(one: Pass) -> bool:
+    return one.element in ("icmpv6", "all-ipv6") and not one.attributes
 
 
 def _pass(rule: RuleUse, group: str) -> Pass:
