@@ -67,15 +67,17 @@ def announce_or_claim(work: Work) -> None:
     """Do the same; where the domain is gone, have it defined once more."""
     if work.hypervisor.machine(work.build.server) is not None:
         announce(work)
-        return
-    _replan(work, exchange_of(work).announced(work.build))
-    work.claim(work)
+    else:
+        _replan(work, exchange_of(work).announced(work.build))
+        work.claim(work)
+    power.start_with_host(work)
 
 
 def withdraw(work: Work) -> None:
     """Have it on record that there is nothing but what there was before."""
     _replan(work, exchange_of(work).withdrawn(work.build))
     _inscribe(work)
+    power.start_with_host_again(work)
 
 
 def settle(work: Work) -> None:
@@ -208,6 +210,7 @@ def _define(work: Work) -> None:
     hypervisor, build = work.hypervisor, work.build
     if hypervisor.machine(build.server) is None:
         work.claim(work)
+        power.start_with_host(work)
         return
     machine = own_machine(work)
     if machine.name != build.name:

@@ -85,8 +85,6 @@ def run(work: Work) -> None:
     if work.params.get("anew"):
         _settle_in(work)
     work.hypervisor.ensure_running(work.build.server)
-    if work.params.get("anew") and work.spec.autostart:
-        work.hypervisor.ensure_autostart(work.build.server, on=True)
 
 
 def _settle_in(work: Work) -> None:
@@ -101,6 +99,20 @@ def _settle_in(work: Work) -> None:
             ensure_reservation(work, card)
         except AddressTaken as error:
             work.tell(f"it may get another address on {card.network}: {error.message}")
+    start_with_host(work)
+
+
+def start_with_host(work: Work) -> None:
+    """Have it start with its host if it is to: before it runs, so that it never runs without."""
+    if work.spec.autostart:
+        work.hypervisor.ensure_autostart(work.build.server, on=True)
+
+
+def start_with_host_again(work: Work) -> None:
+    """Do the same where it is there at all: what is undone may have been defined a moment ago."""
+    machine = work.hypervisor.machine(work.build.server)
+    if machine is not None and is_ours(work, machine):
+        start_with_host(work)
 
 
 def run_again(work: Work) -> None:
@@ -108,6 +120,8 @@ def run_again(work: Work) -> None:
 
     A guest that was asked to shut down is waited for: it would obey when nobody looks any more.
     """
+    if work.params.get("anew"):
+        start_with_host_again(work)
     if not work.ran:
         return
     try:
@@ -160,6 +174,7 @@ def define(work: Work) -> None:
     if hypervisor.machine(work.build.server) is None:
         work.build = replace(work.build, name=work.spec.name)
         work.claim(work)
+        start_with_host(work)
         return
     machine = own_machine(work)
     xml = work.world.renderer.domain(
