@@ -116,6 +116,8 @@ class HostError(VmctlError):
     """A host does not answer, refuses us, or fails a command."""
 
     exit_code = 11
+    on_the_way = False
+    """Whether it was a jump host that failed: that says nothing of the host behind it."""
 
     def __init__(
         self, host: str, message: str, *, hint: str | None = None, reason: str = ""

@@ -20,7 +20,7 @@ from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, sudo_refusal
 from vmctl.adapters.ssh_connect import Entry, Link, about, enter
 from vmctl.adapters.ssh_errors import ssh_errors
 from vmctl.adapters.ssh_session import CutOff, OutOfTime, Overrun, converse
-from vmctl.errors import HostUnreachable, RemoteFailed, RemoteTimedOut
+from vmctl.errors import HostError, HostUnreachable, RemoteFailed, RemoteTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +79,10 @@ class Jumps:
                         jump=True,
                     )
                 )
-            except HostUnreachable as error:
-                jump.failed, jump.failed_until = error, time.monotonic() + limit
+            except HostError as error:
+                error.on_the_way = True
+                if isinstance(error, HostUnreachable):
+                    jump.failed, jump.failed_until = error, time.monotonic() + limit
                 raise
             return jump.link.transport
         finally:

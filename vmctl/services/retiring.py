@@ -61,12 +61,10 @@ def refuse_alive(
         return None
     try:
         prober.look(host, depth="quick", before=sample_of(store.host(name)))
-    except HostUnreachable as error:
-        if error.silent:
-            return error
-        raise _unsure(name, error) from error
     except HostError as error:
-        raise _answering(name, error) from error
+        if isinstance(error, HostUnreachable) and error.silent:
+            return error
+        raise _in_doubt(name, error) from error
     raise Conflict(
         f"{name} answers: it is not gone",
         hint=f"its servers can be deleted: vmctl server list --host {name}; what is owed to it is"
@@ -74,8 +72,10 @@ def refuse_alive(
     )
 
 
-def _unsure(name: str, error: HostUnreachable) -> Conflict:
-    if error.reason in _ANSWERS:
+def _in_doubt(name: str, error: HostError) -> Conflict:
+    """Say whether it is the host itself that answered, or something on the way to it."""
+    unheard = isinstance(error, HostUnreachable) and error.reason not in _ANSWERS
+    if not unheard and not error.on_the_way:
         return _answering(name, error)
     return Conflict(
         f"nobody can say whether {name} is gone: {error.message}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from paramiko import RSAKey, ServerInterface, SSHException, Transport
 
 from tests.support.stage import CREATION, SPEC, Stage, a_stage, create, on_stage
 from tests.support.stores import ACTOR, a_new, begin
@@ -328,6 +329,22 @@ def test_one_behind_a_jump_host_that_does_not_answer_may_be_there(stage: Stage) 
         assert raised.value.message.startswith("nobody can say whether kvm1 is gone: ")
         assert "its jump host hop" in raised.value.message
         assert "take kvm1 out of the inventory" in str(raised.value.hint)
+
+
+def test_one_behind_a_jump_host_that_is_another_machine_may_be_there(stage: Stage) -> None:
+    with listening() as (server, port):
+
+        def greet() -> None:
+            with suppress(OSError, EOFError, SSHException):
+                transport = Transport(server.accept()[0])
+                transport.add_server_key(RSAKey.generate(2048))
+                transport.start_server(server=ServerInterface())
+
+        Thread(target=greet, daemon=True).start()
+        with pytest.raises(Conflict, match="nobody can say whether kvm1 is gone") as raised:
+            asked(stage, port, 22)
+
+    assert f"its jump host hop{port}'s key" in raised.value.message
 
 
 def test_one_that_is_silent_is_told_so(stage: Stage) -> None:
