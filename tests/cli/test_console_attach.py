@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from tests.support.fake_app import on_fakes
 from tests.support.product import Product
 from tests.support.servers import ID
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stage import SPEC, Stage
 from tests.support.tty import at_a_terminal
 from vmctl.cli.console_attach import key_of
 from vmctl.domain.console import ConsoleEnd
 from vmctl.errors import UsageError
+from vmctl.ports.lines import Console
 
 NAME = SPEC.name
 
@@ -40,23 +41,20 @@ sys.exit(code)
 """
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path)
-    with on_stage(tmp_path) as opened:
-        create(opened)
-        yield opened
-
-
-@pytest.fixture
-def vmctl(stage: Stage) -> Product:
-    return on_fakes(stage)
-
-
 @contextmanager
-def soon(deed: Callable[[], object]) -> Iterator[None]:
-    """Have something done while the block waits for it."""
-    thread = threading.Timer(0.3, deed)
+def once_attached(
+    stage: Stage, deed: Callable[[], object], *, instead_of: Console | None = None
+) -> Iterator[None]:
+    """Have something done as soon as the block has the console, taken from somebody or not."""
+
+    def wait() -> None:
+        while instead_of is not None and instead_of.end() is None:
+            time.sleep(0.02)
+        while not stage.fleet.consoles.is_held(ID):
+            time.sleep(0.02)
+        deed()
+
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     yield
     thread.join()
@@ -97,7 +95,7 @@ def test_another_key_lets_go_and_the_usual_one_goes_through(stage: Stage) -> Non
 
 
 def test_a_server_that_is_powered_off_ends_it(vmctl: Product, stage: Stage) -> None:
-    with soon(lambda: stage.fleet.on(stage.hosts["kvm1"]).ensure_off(ID)):
+    with once_attached(stage, lambda: stage.fleet.on(stage.hosts["kvm1"]).ensure_off(ID)):
         code, err = attach(vmctl, NAME)
 
     assert (code, err) == (0, f"server {NAME} was powered off: its console has ended\n")
@@ -107,7 +105,8 @@ def test_only_one_may_attach_and_who_takes_it_over_ends_it(vmctl: Product, stage
     hypervisor = stage.fleet.on(stage.hosts["kvm1"])
     with closing(hypervisor.console(ID)) as theirs:
         refused, why = attach(vmctl, NAME)
-        with soon(lambda: hypervisor.console(ID, force=True).close()):
+        over_to = partial(hypervisor.console, ID, force=True)
+        with once_attached(stage, lambda: over_to().close(), instead_of=theirs):
             forced, told = attach(vmctl, NAME, "--force")
         end = theirs.end()
 
@@ -120,7 +119,7 @@ def test_only_one_may_attach_and_who_takes_it_over_ends_it(vmctl: Product, stage
 
 
 def test_a_lost_host_is_told_as_one(vmctl: Product, stage: Stage) -> None:
-    with soon(lambda: stage.fleet.consoles.lose(ID)):
+    with once_attached(stage, lambda: stage.fleet.consoles.lose(ID)):
         code, err = attach(vmctl, NAME)
 
     assert code == 11

@@ -5,32 +5,16 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.fake_app import on_fakes
 from tests.support.product import Product
 from tests.support.servers import ID
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stage import SPEC, Stage
 from vmctl.cli.server_console import Words
 
 NAME = SPEC.name
 LOG = f"{ID}-log"
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path)
-    with on_stage(tmp_path) as opened:
-        create(opened)
-        yield opened
-
-
-@pytest.fixture
-def vmctl(stage: Stage) -> Product:
-    return on_fakes(stage)
 
 
 def say(stage: Stage, text: bytes) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_app import on_fakes
 from tests.support.product import Product
 from tests.support.servers import ID
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stage import SPEC, Stage
 
 NAME = SPEC.name
 VERSION = b"RFB 003.008\n"
@@ -48,19 +47,6 @@ with on_stage(Path(sys.argv[1])) as stage:
     code = dispatch(["console", "url", "show", *sys.argv[2:]], COMMANDS, app, environ=around)
 sys.exit(code)
 """
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path)
-    with on_stage(tmp_path) as opened:
-        create(opened)
-        yield opened
-
-
-@pytest.fixture
-def vmctl(stage: Stage) -> Product:
-    return on_fakes(stage)
 
 
 @pytest.fixture

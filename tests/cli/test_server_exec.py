@@ -6,29 +6,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.fake_app import have_agent, on_fakes
+from tests.support.fake_app import have_agent
 from tests.support.product import Product
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stage import SPEC, Stage
 
 NAME = SPEC.name
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path)
-    with on_stage(tmp_path) as opened:
-        create(opened)
-        yield opened
-
-
-@pytest.fixture
-def vmctl(stage: Stage) -> Product:
-    return on_fakes(stage)
 
 
 @pytest.fixture

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.support.fake_app import on_fakes
 from tests.support.product import Product
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stage import SPEC, Stage
 
 NAME = SPEC.name
 FIELDS = {
     *("config_drive", "cpu_details", "disk_details", "driver", "hypervisor", "hypervisor_os"),
     *("memory_details", "nic_details", "num_cpus", "num_disks", "num_nics", "state", "uptime"),
 }
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path)
-    with on_stage(tmp_path) as opened:
-        create(opened)
-        yield opened
-
-
-@pytest.fixture
-def vmctl(stage: Stage) -> Product:
-    return on_fakes(stage)
 
 
 def vcpus(xml: str) -> str | None:

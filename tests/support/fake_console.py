@@ -87,6 +87,9 @@ class FakeConsoles:
         self._held[uuid] = FakeConsole()
         return self._held[uuid]
 
+    def is_held(self, uuid: str) -> bool:
+        return uuid in self._held and not self._held[uuid].over
+
     def powered_off(self, uuid: str) -> None:
         """A machine that is off closes its console."""
         if uuid in self._held:

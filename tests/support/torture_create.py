@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from tests.support.built import Deed, creating, deleting, paying
 from tests.support.stage import Stage
@@ -37,30 +38,11 @@ CREATING = Trial(
     after=WHOLE,
     sample=150,
 )
+BROKEN = replace(CREATING, sample=30, sure=False, derived=False)
 TRIALS = of_all_versions(
     CREATING,
-    Trial(
-        name="create, elsewhere",
-        saga=elsewhere("seed"),
-        by=creating,
-        template="empty",
-        undone=(GONE,),
-        after=WHOLE,
-        sample=30,
-        sure=False,
-        derived=False,
-    ),
-    Trial(
-        name="create, undone",
-        saga=failing(CREATE, "autostart", acts=True),
-        by=creating,
-        template="empty",
-        undone=(GONE,),
-        after=WHOLE,
-        sample=30,
-        sure=False,
-        derived=False,
-    ),
+    replace(BROKEN, name="create, elsewhere", saga=elsewhere("seed")),
+    replace(BROKEN, name="create, undone", saga=failing(CREATE, "autostart", acts=True)),
     Trial(
         name="delete",
         saga=DELETE,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vmctl.cli.command import action
-from vmctl.cli.several import CHOOSING, Job, choose, with_options
+from vmctl.cli.several import CHOOSING, Job, choose, conclude_as, with_options
 from vmctl.errors import Interrupted, TimedOut, UsageError, VmctlError
 
 if TYPE_CHECKING:
@@ -112,18 +112,7 @@ def goal_of(what: str) -> Goal:
 
 def conclude(context: Context, failures: list[Exception], asked: int, what: str) -> None:
     """Raise the only failure there is, or say each and raise what is true of all."""
-    if not failures:
-        return
-    bug = next((one for one in failures if not isinstance(one, VmctlError)), None)
-    if bug is not None:
-        raise bug
-    if asked == 1:
-        raise failures[0]
-    for failure in failures:
-        context.say(str(failure))
     verdict = f"{len(failures)} of {asked} servers: no {what}."
-    if any(isinstance(one, Interrupted) for one in failures):
-        raise Interrupted(verdict)
-    if all(isinstance(one, TimedOut) for one in failures):
-        raise TimedOut(verdict)
-    raise VmctlError(verdict)
+    conclude_as(
+        context, failures, asked, dict.fromkeys((Interrupted, TimedOut, VmctlError), verdict)
+    )

@@ -247,6 +247,26 @@ def conclude(
     context: Context, failures: list[Exception], asked: int, *, verb: str, done: str
 ) -> None:
     """Raise the only failure there is, or say each and raise how many there were."""
+    how_many = f"{len(failures)} of {asked} servers"
+    conclude_as(
+        context,
+        failures,
+        asked,
+        {
+            Interrupted: f"{how_many} were not {done}.",
+            TimedOut: f"{how_many} were not {done} in time.",
+            VmctlError: f"{how_many} failed to {verb}.",
+        },
+    )
+
+
+def conclude_as(
+    context: Context,
+    failures: list[Exception],
+    asked: int,
+    verdicts: Mapping[type[VmctlError], str],
+) -> None:
+    """Raise the only failure there is, or say each and raise the verdict on all of them."""
     if not failures:
         return
     bug = next((one for one in failures if not isinstance(one, VmctlError)), None)
@@ -256,8 +276,9 @@ def conclude(
         raise failures[0]
     for failure in failures:
         context.say(str(failure))
+    kind: type[VmctlError] = VmctlError
     if any(isinstance(one, Interrupted) for one in failures):
-        raise Interrupted(f"{len(failures)} of {asked} servers were not {done}.")
-    if all(isinstance(one, TimedOut) for one in failures):
-        raise TimedOut(f"{len(failures)} of {asked} servers were not {done} in time.")
-    raise VmctlError(f"{len(failures)} of {asked} servers failed to {verb}.")
+        kind = Interrupted
+    elif all(isinstance(one, TimedOut) for one in failures):
+        kind = TimedOut
+    raise kind(verdicts[kind])

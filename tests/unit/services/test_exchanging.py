@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,15 +49,6 @@ from vmctl.services.makeover import Makeover
 from vmctl.services.planning import volumes_of
 from vmctl.services.recovery import unwind
 from vmctl.services.standing import standing_on, to_import
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path / "stage")
-    with on_stage(tmp_path / "stage") as opened:
-        opened.fleet.sleep(time.time() + 60)
-        create(opened)
-        yield opened
 
 
 def server(stage: Stage) -> Server:

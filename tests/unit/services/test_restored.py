@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +23,7 @@ from tests.support.deeds_done import (
     UNPAUSE,
 )
 from tests.support.looked import told
-from tests.support.stage import SPEC, Stage, a_stage, create, on_stage
+from tests.support.stage import SPEC, Stage, on_stage
 from tests.support.torture_rebuild import OTHER, rebuilding, rescuing, unrescuing
 from tests.support.trying import RESUME
 from vmctl.domain.build import Build
@@ -66,15 +64,6 @@ DEEDS: dict[str, Deed] = {
     "suspend": SUSPEND,
     "resume": RESUMING,
 }
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path / "stage")
-    with on_stage(tmp_path / "stage") as opened:
-        opened.fleet.sleep(time.time() + 60)
-        create(opened)
-        yield opened
 
 
 @contextmanager

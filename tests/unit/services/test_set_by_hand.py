@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +21,6 @@ from vmctl.sagas import power, setting
 from vmctl.services.marking import reset
 from vmctl.services.recovery import resume
 from vmctl.services.setting import set_password
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path / "stage")
-    with on_stage(tmp_path / "stage") as opened:
-        opened.fleet.sleep(time.time() + 60)
-        create(opened)
-        yield opened
-
 
 # The password, and a state by hand
 

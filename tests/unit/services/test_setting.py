@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tests.support.changed import (
     unfinished,
 )
 from tests.support.recorded import running
-from tests.support.stage import SPEC, Stage, a_build, a_stage, copy_stage, create, on_stage
+from tests.support.stage import SPEC, Stage, a_build, copy_stage, on_stage
 from tests.support.stores import ACTOR
 from tests.support.tables import failing
 from vmctl.adapters.store import open_store
@@ -50,15 +49,6 @@ from vmctl.services.marking import lock
 from vmctl.services.rebuilding import rebuild
 from vmctl.services.recovery import pay_owed, unwind
 from vmctl.services.setting import Edited, planned, set_server
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path / "stage")
-    with on_stage(tmp_path / "stage") as opened:
-        opened.fleet.sleep(time.time() + 60)
-        create(opened)
-        yield opened
 
 
 def test_what_is_said_is_on_record_and_on_the_host_and_in_the_events(stage: Stage) -> None:

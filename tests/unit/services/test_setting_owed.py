@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,15 +30,6 @@ from vmctl.sagas import CREATE, power
 from vmctl.services.delete import delete_server
 from vmctl.services.recovery import pay_owed, resume, unwind
 from vmctl.services.setting import Edited, planned, set_server
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    a_stage(tmp_path / "stage")
-    with on_stage(tmp_path / "stage") as opened:
-        opened.fleet.sleep(time.time() + 60)
-        create(opened)
-        yield opened
 
 
 def test_a_host_that_does_not_answer_is_told_later(stage: Stage) -> None:
