@@ -51,11 +51,8 @@ class Bench:
         }
         stock.fill(lab.plan, self.env)
         self.vmctl("flavor", "create", "--ram", "128", "--disk", "0", FLAVOR)
-        empty = Path(folder) / "empty.raw"
-        with empty.open("wb") as file:
-            file.truncate(64 * 1024 * 1024)
-        self.vmctl("image", "create", "empty", "--file", str(empty))
-        self.images = {name: self._spread(name) for name in ("mini", "empty")}
+        stock.put_empty(self.vmctl, Path(folder))
+        self.images = {name: self._spread(name) for name in (stock.IMAGE, stock.EMPTY)}
 
     def vmctl(self, *words: str) -> str:
         return self._run([*VMCTL, *words])
@@ -173,9 +170,9 @@ def many(bench: Bench) -> list[Figure]:
     """24 over three hosts at once, and 24 runs of the script."""
     straight = 0.0
     for index in range(MANY):
-        straight += bench.script(HOSTS[index % 3], f"straight-m{index}", 150 + index, "empty")
+        straight += bench.script(HOSTS[index % 3], f"straight-m{index}", 150 + index, stock.EMPTY)
     bench.clear()
-    created = bench.create("many", "--min", str(MANY), image="empty")
+    created = bench.create("many", "--min", str(MANY), image=stock.EMPTY)
     names = [f"many-{index + 1}" for index in range(MANY)]
     bench.vmctl("server", "delete", *names)
     return [

@@ -12,6 +12,7 @@ from tests.lab.plan import LabPlan
 from tests.lab.shell import LabError
 
 IMAGE = "mini"
+EMPTY = "empty"
 KEYPAIR = "lab"
 
 Run = Callable[..., str]
@@ -43,3 +44,10 @@ def put(run: Run, key: Path) -> None:
         run("image", "create", IMAGE, "--file", str(image("small")), "--min-ram", "96")
     if KEYPAIR not in run("keypair", "list", "-f", "value", "-c", "Name").split():
         run("keypair", "create", KEYPAIR, "--public-key", str(key))
+
+
+def put_empty(run: Run, folder: Path) -> None:
+    """Put an image there that nothing boots from, for where no guest needs to be up."""
+    file = folder / f"{EMPTY}.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(file), "64M"], check=True)
+    run("image", "create", EMPTY, "--file", str(file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,13 @@ HOSTS = ("kvm1", "kvm2", "kvm3")
 WAYS = ("unwind", "resume", "delete")
 LIVED = "lived on"
 HELD = ("claims", "addresses", "nics", "secrets")
+OF_A_DOMAIN = ("domstate", "dumpxml --inactive", "dominfo")
+OF_A_HOST = ("vol-list default", "nwfilter-list")
+TELLS = re.compile(r"^(State|Persistent|Autostart|Managed save):|^[^:]*$|<")
+"""What of the answers stays the same as long as the server does: no counters."""
+OWN = re.compile(
+    r"52:54:00(:[0-9a-f]{2}){3}|vmctl-tap-\S+|(192\.168|198\.18)(\.\d+){2}|[0-9a-f-]{36}"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Victim:
     vmctl: Vmctl
     host: str
     name: str
+    ideal: dict[str, object] = dataclasses.field(default_factory=dict)
+    """What there is of a server that nothing befell."""
 
     def struck(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -57,7 +67,16 @@ class Victim:
 
     @property
     def create(self) -> list[str]:
-        words = ["server", "create", "--flavor", "tiny", "--image", "mini", "--key-name", "lab"]
+        words = [
+            "server",
+            "create",
+            "--flavor",
+            "tiny",
+            "--image",
+            stock.EMPTY,
+            "--key-name",
+            "lab",
+        ]
         lan = ["--network", "lan", "--network", "default"]
         return [*words, *lan, "--host", self.host, "--autostart", self.name]
 
@@ -75,6 +94,26 @@ class Victim:
         net = inside.do("inside", self.host, "virsh", "-q", "net-dumpxml", "default")
         found += [line for line in net.splitlines() if f"name='{self.name}'" in line]
         return found
+
+    def picture(self) -> dict[str, object]:
+        """Say what there is of the server, on record and on its host, but for what is its own."""
+        shown = self.vmctl("server", "show", self.name, "-f", "json").json
+        own = shown["id"]
+        found: dict[str, object] = {
+            key: shown.get(key) for key in ("status", "fault", "OS-EXT-STS:task_state")
+        }
+        for words in OF_A_DOMAIN:
+            found[words] = [one for one in self._told(f"{words} {own}", own) if TELLS.search(one)]
+        for words in OF_A_HOST:
+            found[words] = sorted(one for one in self._told(words, own) if "ID" in one)
+        net = self._told("net-dumpxml default", own)
+        found["promises"] = [one for one in net if f"name='{self.name}'" in one]
+        return found | {"held": self.held()}
+
+    def _told(self, words: str, own: str) -> list[str]:
+        text = self.vmctl.lab.do("inside", self.host, *f"virsh -q {words}".split())
+        text = re.sub(r"<metadata>.*</metadata>", "", text, flags=re.DOTALL)
+        return OWN.sub("…", text.replace(own, "ID")).splitlines()
 
     def ids(self) -> list[str]:
         return [str(row[0]) for row in self.query("SELECT id FROM servers")]
@@ -103,8 +142,13 @@ def victims(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         vmctl = Vmctl(lab=shared_lab, home=home, inventory=shared_lab.root / "inventory.yaml")
         stock.put(vmctl.ok, shared_lab.plan.key.with_suffix(".pub"))
         vmctl.ok("flavor", "create", "--ram", "128", "--disk", "1", "tiny")
-        vmctl.ok("image", "cache", "push", "mini", "--host", host)
-        found.append(Victim(vmctl, host, f"torn-{host}"))
+        stock.put_empty(vmctl.ok, home)
+        vmctl.ok("image", "cache", "push", stock.EMPTY, "--host", host)
+        victim = Victim(vmctl, host, f"torn-{host}")
+        victim.made()
+        victim.ideal.update(victim.picture())
+        vmctl.ok("server", "delete", victim.name)
+        found.append(victim)
     yield found
     for victim in found:
         victim.vmctl("operation", "unwind", "--all")
@@ -141,7 +185,7 @@ def befall(victim: Victim, blow: Blow) -> str:
     status = victim.status()
     told = f"{blow}: {status}, {ended.out}{ended.err}"
     if status == "ACTIVE":
-        assert victim.left(), told
+        assert victim.picture() == victim.ideal, told
     elif status is not None:
         assert status == "ERROR", told
     if status is not None:

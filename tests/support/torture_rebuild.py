@@ -174,8 +174,6 @@ def seen(server: Server) -> list[object]:
 # What is tried
 
 ERROR, LOST = "failed", "lost"
-AGAIN = "defined again"
-"""A server whose domain was gone, and is there once more, off."""
 
 
 def _trial(
@@ -211,13 +209,13 @@ TRIALS = of_all_versions(
     _trial("rebuild", REBUILD, rebuilding, ("made", "rebuilt"), sample=50),
     _trial("rebuild of one that is off", REBUILD, rebuilding, ("off", "rebuilt off")),
     _trial("rebuild from ERROR", REBUILD, rebuilding, (ERROR, "rebuilt")),
-    _trial("rebuild of one that is gone", REBUILD, rebuilding, (LOST, "rebuilt anew"), AGAIN),
+    _trial("rebuild of one that is gone", REBUILD, rebuilding, (LOST, "rebuilt"), "off"),
     _trial(
         "hard reboot of one that is gone",
         REBOOT_HARD,
         hard,
-        (LOST, "run again"),
-        *(AGAIN, "run again"),  # nothing is undone by force: it is then what it is seen to be
+        (LOST, "made"),
+        *("off", "made"),  # nothing is undone by force: it is then what it is seen to be
     ),
     _trial("delete", DELETE, deleting, ("made", GONE), sample=8),
     _trial("delete of one that is rescued", DELETE, deleting, ("rescued", GONE), sample=8),
@@ -243,7 +241,7 @@ class Exchanges(Torture):
             ("rebuilt off", "off", rebuilding()),
             ("rebuilt anew", LOST, rebuilding()),
             ("run again", LOST, hard()),
-            (AGAIN, LOST, hard(failing(REBOOT_HARD, "run", acts=False))),
+            ("defined again", LOST, hard(failing(REBOOT_HARD, "run", acts=False))),
         )
         self.ideals = {}
         for name, source, deed in every:
@@ -253,7 +251,7 @@ class Exchanges(Torture):
         same = (
             ("unrescued", "made"),
             ("run again", "made"),
-            (AGAIN, "off"),
+            ("defined again", "off"),
             ("rebuilt anew", "rebuilt"),
         )
         for one, other in same:

@@ -219,35 +219,52 @@ def test_what_is_to_be_kept_is_left_and_undone_by_the_next_run() -> None:
     assert world.there == set()
 
 
-def test_an_interrupt_is_asked_for_before_each_step_and_unwinds() -> None:
+def stop_after(act: str, world: World) -> Callable[[], None]:
+    """Have somebody ask to stop as soon as that was done."""
+
     def stop() -> None:
-        if "do s1" in world.acts:
+        if act in world.acts:
             raise KeyError("stop")
 
+    return stop
+
+
+def test_an_interrupt_is_asked_for_before_each_step_and_unwinds() -> None:
     saga, world = a_saga(3), World()
 
-    outcome, fault = run(saga, Memory(), world, check=stop)
+    outcome, fault = run(saga, Memory(), world, check=stop_after("do s1", world))
 
     assert outcome is Outcome.UNWOUND
     assert isinstance(fault, KeyError)
     assert "do s2" not in world.acts
 
 
+def test_an_interrupt_during_the_last_step_unwinds_where_that_can_be_undone() -> None:
+    world, lasting = World(), World()
+
+    undone, fault = run(a_saga(3), Memory(), world, check=stop_after("do s2", world))
+    check = stop_after("do s2", lasting)
+    done, _ = run(a_saga(3, lasting=frozenset({2})), Memory(), lasting, check=check)
+
+    assert (undone, str(fault), world.there) == (Outcome.UNWOUND, "'stop'", set())
+    assert (done, lasting.there) == (Outcome.DONE, {"s0", "s1", "s2"})
+
+
+def test_what_was_ended_before_is_not_undone_by_an_interrupt_now() -> None:
+    journal, world = Memory(), World()
+    run(a_saga(3), journal, world)
+
+    assert run(a_saga(3), journal, world, check=stop_after("do s2", world))[0] is Outcome.DONE
+
+
 def test_an_interrupt_just_before_the_pivot_unwinds_and_past_it_is_not_asked_for() -> None:
-    def after(act: str) -> Callable[[], None]:
-        def stop() -> None:
-            if act in world.acts:
-                raise KeyError("stop")
-
-        return stop
-
     saga, journal, world = a_saga(3, pivot=1), Memory(), World()
-    assert run(saga, journal, world, check=after("do s0"))[0] is Outcome.UNWOUND
+    assert run(saga, journal, world, check=stop_after("do s0", world))[0] is Outcome.UNWOUND
     assert not past_pivot(saga, journal.marks())
     assert world.there == set()
 
     world = World()
-    assert run(saga, Memory(), world, check=after("do s1"))[0] is Outcome.DONE
+    assert run(saga, Memory(), world, check=stop_after("do s1", world))[0] is Outcome.DONE
     assert world.there == {"s0", "s1", "s2"}
 
 

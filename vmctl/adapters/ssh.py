@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from paramiko import SSHException
+from paramiko import ChannelException, SSHException
 
 from vmctl.adapters.limited import Late, limited
 from vmctl.adapters.passages import SocketPassage, through
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CONNECT_LIMIT = 5.0
 _GRACE = 1.0
+_CLOSING, _PAUSE = 3.0, 0.05
+"""Seconds that sshd may take to give a session's place free, and between two attempts at it."""
 
 log = logging.getLogger(__name__)
 
@@ -325,13 +327,20 @@ def _session(link: Link, host: str, deadline: float) -> Any:
 
 
 def _channel(link: Link, deadline: float) -> Channel:
-    # paramiko tells a refusal, an end of the connection and its own patience apart by no class.
-    try:
-        return link.transport.open_session(timeout=max(deadline - time.monotonic(), 0.1))
-    except Exception:
-        if link.alive and time.monotonic() >= deadline:
-            raise OutOfTime from None
-        raise
+    """Open a session; sshd may be a moment behind with closing those that have ended here."""
+    until = min(deadline, time.monotonic() + _CLOSING)
+    while True:
+        # paramiko tells an end of the connection and its own patience apart by no class.
+        try:
+            return link.transport.open_session(timeout=max(deadline - time.monotonic(), 0.1))
+        except ChannelException:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_PAUSE)
+        except Exception:
+            if link.alive and time.monotonic() >= deadline:
+                raise OutOfTime from None
+            raise
 
 
 class SshStream:

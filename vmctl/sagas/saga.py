@@ -124,34 +124,32 @@ def run(
 ) -> tuple[Outcome, Exception | None]:
     """Go on from what the journal says until an end, and say how and why it ended so.
 
-    `check` is asked before each step forward and raises what is to be taken for its failure: an
-    interrupt, say; past the pivot nobody is asked. There a failure stops the run, to be resumed;
-    so it does before it where what was done is to be kept. `turn` is told of the failure after
-    which all is undone, before anything is.
+    `check` is asked before each step forward, and once more after the last if that can be undone:
+    it raises what is to be taken for a failure, an interrupt, say. Past the pivot nobody is asked.
+    There a failure stops the run, to be resumed; so it does before it where what was done is to be
+    kept. `turn` is told of the failure after which all is undone, before anything is.
     """
     fault: Exception | None = None
+    last: Step[W] | None = None
     while True:
         marks = journal.marks()
         move = next_move(saga, marks)
+        ending = move is Outcome.DONE and last is not None and last.undo is not None
+        if (isinstance(move, Do) or ending) and not past_pivot(saga, marks):
+            objection = _objection(check)
+            if objection is not None:
+                # No step has failed, and one that would be the pivot was not begun.
+                fault = objection
+                journal.write(UNWIND, Mark.FAILED, str(fault))
+                tell(move.step.name if isinstance(move, Do) else saga.steps[-1].name, Mark.FAILED)
+                if keep and any(mark is Mark.DONE for _, mark in marks):
+                    return Outcome.STUCK, fault
+                turn(fault)
+                continue
         if isinstance(move, Outcome):
             return move, fault
         forward = isinstance(move, Do)
         step = move.step
-        if forward and not past_pivot(saga, marks):
-            try:
-                check()
-            except OwnershipLost:
-                raise
-            except Exception as error:  # whatever speaks against going on
-                # No step has failed, and one that would be the pivot was not begun.
-                fault = error
-                log.info("not %s: %s", step.name, error, exc_info=error)
-                journal.write(UNWIND, Mark.FAILED, str(error))
-                tell(step.name, Mark.FAILED)
-                if keep and any(mark is Mark.DONE for _, mark in marks):
-                    return Outcome.STUCK, fault
-                turn(error)
-                continue
         start, done, failed = _FORWARD if forward else _BACKWARD
         journal.write(step.name, start)
         tell(step.name, start)
@@ -181,6 +179,19 @@ def run(
         else:
             journal.write(step.name, done)
             tell(step.name, done)
+            last = step if forward else last
+
+
+def _objection(check: Callable[[], None]) -> Exception | None:
+    """Ask whether anything speaks against going on."""
+    try:
+        check()
+    except OwnershipLost:
+        raise
+    except Exception as error:
+        log.info("not beyond this: %s", error, exc_info=error)
+        return error
+    return None
 
 
 _FORWARD = (Mark.STARTED, Mark.DONE, Mark.FAILED)
