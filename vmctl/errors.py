@@ -6,6 +6,7 @@ VmctlError                 1    any expected failure
 ├── NotFound               1    no such server, host, flavor, …
 ├── Conflict               1    it is there already, or its state forbids this
 │   ├── ClaimLost          1    the host has no room left, or is no longer wanted, at the last look
+│   │   └── CpusTaken      1    another server has got the CPUs that were chosen for it
 │   ├── NameTaken          1    a live server bears this name
 │   ├── AddressTaken       1    the address or MAC is held by another attempt
 │   ├── KeyTaken           1    the idempotency key belongs to a create that did not fail
@@ -78,6 +79,10 @@ class Conflict(VmctlError):
 
 class ClaimLost(Conflict):
     """The chosen host cannot take the server after all: someone else was quicker."""
+
+
+class CpusTaken(ClaimLost):
+    """Another server has got the CPUs that were chosen for it: there may be others."""
 
 
 class NameTaken(Conflict):

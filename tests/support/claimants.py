@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tests.support.fake_host import FakeFleet
     from tests.support.stage import Stage
     from vmctl.domain.build import Build
+    from vmctl.domain.spec import ServerSpec
 
 ROOM = 2
 """So many servers of the usual size have room on each host."""
@@ -87,10 +88,10 @@ class Claimant:
     claims: Claims
     inventory: Inventory
 
-    def admitted(self, name: str, host: str, *cards: CardWish) -> Work:
+    def admitted(self, name: str, host: str, *cards: CardWish, spec: ServerSpec = SPEC) -> Work:
         """Admit a server to a host, whatever there is room for; claimed it is not yet."""
         wishes = cards or (CardWish(network="lan"),)
-        spec = replace(SPEC, id=identity(name), name=name, hostname=name, cards=wishes)
+        spec = replace(spec, id=identity(name), name=name, hostname=name, cards=wishes)
         place = self.inventory.hosts[host]
         store = self.world.store
         build = plan_build(
@@ -101,6 +102,7 @@ class Claimant:
             groups=GROUPS,
             sample=self.world.prober.look(place, depth="quick", before=None),
             taken=store.addresses,
+            held={cpu for one in store.claims(host) for cpu in one.cpus},
         )
         server = NewServer(id=spec.id, name=name, spec=to_plain(spec))
         with self.world.leases.hold(str(uuid.uuid4())) as lease:
@@ -124,12 +126,15 @@ class Claimant:
 
 
 def a_claimant(
-    stage: Stage, neighbours: Answering | None = None, world: World | None = None
+    stage: Stage,
+    neighbours: Answering | None = None,
+    world: World | None = None,
+    inventory: Inventory = INVENTORY,
 ) -> Claimant:
     world = world or stage.world
-    judge = Judge(INVENTORY, policy_of(INVENTORY), world.clock)
-    claims = Claims(world, INVENTORY, neighbours or Answering(), judge, lambda: ())
-    return Claimant(stage, world, claims, INVENTORY)
+    judge = Judge(inventory, policy_of(inventory), world.clock)
+    claims = Claims(world, inventory, neighbours or Answering(), judge, lambda: ())
+    return Claimant(stage, world, claims, inventory)
 
 
 def defined(fleet: FakeFleet, host: str, name: str) -> Build | None:

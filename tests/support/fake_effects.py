@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element, fromstring
 from xml.sax.saxutils import escape
 
+from vmctl.adapters.pins import find_own_cpus, find_pins
 from vmctl.adapters.server_record import find_record
 from vmctl.domain.machine import Machine
 from vmctl.domain.record import Power
@@ -280,6 +281,8 @@ def machine_of(uuid: str, machine: State) -> Machine:
         name=machine["name"],
         power=power_of(machine),
         record=find_record(machine["xml"]),
+        pins=find_pins(machine["xml"]),
+        cpus=find_own_cpus(machine["xml"]),
         autostart=machine["autostart"],
         persistent=machine["persistent"],
         managed_save=machine.get("saved", False),
@@ -303,6 +306,7 @@ def guest_of(uuid: str, machine: State) -> Guest:
         vcpus=int(root.findtext("vcpu") or 0),
         memory=int(root.findtext("memory") or 0) // 1024,
         record=find_record(machine["xml"]),
+        pins=find_pins(machine.get("live") or machine["xml"] if machine["on"] else machine["xml"]),
     )
 
 

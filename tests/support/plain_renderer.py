@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from vmctl.domain.build import Build
+from vmctl.domain.cpus import format_cpus
 from vmctl.domain.machine import Offers, PoolPlace
 from vmctl.domain.network import Network
 from vmctl.domain.server_record import ServerRecord, to_xml
@@ -23,6 +24,7 @@ class PlainRenderer:
         offers: Offers,
         place: PoolPlace,
         console_password: str | None = None,
+        shared: tuple[int, ...] = (),
     ) -> str:
         del offers, console_password
         disks = "".join(
@@ -38,10 +40,15 @@ class PlainRenderer:
             for card in build.cards
         )
         cards += "<serial type='pty'/><graphics type='vnc'/>" if build.volume("log") else ""
+        pins = "".join(
+            f"<vcpupin vcpu='{vcpu}' cpuset='{cpu}'/>" for vcpu, cpu in enumerate(build.cpus)
+        )
+        bound = f" cpuset='{format_cpus(shared)}'" if shared and not build.cpus else ""
         record = to_xml(ServerRecord(owner=owner, spec=spec, build=build))
         return (
             f"<domain type='kvm'><name>{escape(build.name)}</name><uuid>{spec.id}</uuid>"
-            f"<vcpu>{build.vcpus}</vcpu><memory unit='KiB'>{build.memory * 1024}</memory>"
+            f"<vcpu{bound}>{build.vcpus}</vcpu><cputune>{pins}</cputune>"
+            f"<memory unit='KiB'>{build.memory * 1024}</memory>"
             f"<metadata>{record}</metadata><devices>{disks}{cards}</devices></domain>"
         )
 

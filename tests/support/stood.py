@@ -45,6 +45,7 @@ def stand(
     on: bool = True,
     disks: bool = True,
     number: int = 1,
+    cpus: tuple[int, ...] = (),
     **changes: Any,
 ) -> ServerSpec:
     """Have a server stand on a host with its record and disks, made by that database."""
@@ -63,6 +64,7 @@ def stand(
         host=host.name,
         volumes=volumes,
         cards=cards,
+        cpus=cpus,
     )
     hypervisor = fleet.on(host)
     if disks:

@@ -10,7 +10,17 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 STORE = (
-    *("admit", "readmit", "readdress", "begin", "adopt", "journal", "change", "mark_attempt"),
+    *(
+        "admit",
+        "readmit",
+        "readdress",
+        "repin",
+        "begin",
+        "adopt",
+        "journal",
+        "change",
+        "mark_attempt",
+    ),
     *("replan", "finish"),
 )
 COMMITS = (*STORE, "admit_failed", "save_samples", "observe", "move", "rename")

@@ -62,6 +62,20 @@ def test_an_earlier_trial_of_the_same_boot_counts() -> None:
     assert "tried at this boot" in found(facts, "kvm", "pass").text
 
 
+def test_cpus_that_a_host_has_not_are_told() -> None:
+    facts = replace(
+        seen(cpus=4, cpus_online="0-3"), host=replace(HOST, dedicated_cpus=(2, 3, 4, 7))
+    )
+
+    finding = found(facts, "cpus", "warn")
+    assert (finding.text, finding.where) == (
+        "it has no CPUs 4,7, which are not given out then",
+        "here",
+    )
+    assert "dedicated_cpus" in (finding.remedy or "")
+    assert found(replace(facts, host=replace(HOST, dedicated_cpus=(2, 3))), "cpus", "pass")
+
+
 def test_a_host_that_emulates_needs_no_kvm() -> None:
     facts = replace(seen(kvm_device=False), host=replace(HOST, virt_type="qemu"))
 

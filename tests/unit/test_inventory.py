@@ -43,6 +43,29 @@ def test_a_host_is_stronger_than_its_groups_and_they_than_the_defaults() -> None
     assert (host.virt_type, host.become) == ("kvm", "none")
 
 
+@pytest.mark.parametrize(
+    ("said", "cpus"),
+    [
+        ("2-4,10", (2, 3, 4, 10)),
+        ("3", (3,)),
+        ("[10, 2-4]", (2, 3, 4, 10)),
+        ("'0,2'", (0, 2)),
+        ("[]", ()),
+    ],
+)
+def test_dedicated_cpus_are_numbers_and_ranges(said: str, cpus: tuple[int, ...]) -> None:
+    inventory = an_inventory(f"""
+        defaults: {{dedicated_cpus: 1}}
+        hosts:
+          kvm1: {{}}
+          kvm2:
+            dedicated_cpus: {said}
+        """)
+
+    assert inventory.host("kvm1").dedicated_cpus == (1,)
+    assert inventory.host("kvm2").dedicated_cpus == cpus
+
+
 def test_a_group_that_a_host_lists_is_stronger_than_one_that_lists_the_host() -> None:
     inventory = an_inventory(
         """

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from vmctl.domain.host_record import HostRecord
     from vmctl.domain.record import Attempt, Server
 
-VERSION = 4
+VERSION = 5
 """The version of the tables that the statements here know."""
 
 _HOSTS = "SELECT * FROM hosts WHERE :name IS NULL OR name = :name ORDER BY name"
 _USED = """
     SELECT host, count(DISTINCT server) AS servers, group_concat(server) AS claimed,
         sum(vcpus) AS vcpus, sum(memory) AS memory,
-        sum(CASE pool WHEN '' THEN disk ELSE 0 END) AS disk
+        sum(CASE pool WHEN '' THEN disk ELSE 0 END) AS disk,
+        group_concat(nullif(cpus, '')) AS cpus
     FROM claims WHERE :name IS NULL OR host = :name GROUP BY host"""
 _SERVERS = "SELECT * FROM servers WHERE deleted IS NULL OR :deleted"
 _SERVER = "SELECT * FROM servers WHERE id = :word OR name = :word AND deleted IS NULL"

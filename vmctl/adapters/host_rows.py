@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from vmctl.domain.cpus import read_cpus
 from vmctl.domain.host_record import HostRecord, KvmCheck, Used
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def used_of(rows: Iterable[Row]) -> Mapping[str, Used]:
             vcpus=int(row["vcpus"]),
             memory=int(row["memory"]),
             disk=int(row["disk"]),
+            cpus=read_cpus(row["cpus"]),
         )
         for row in rows
     }

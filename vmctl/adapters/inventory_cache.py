@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FORMAT = 3
+FORMAT = 4
 """Rises whenever a record's shape changes, or what is read from, or refused in, the same files."""
 
 

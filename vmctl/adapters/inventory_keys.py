@@ -23,6 +23,7 @@ from vmctl.adapters.inventory_values import (
 )
 from vmctl.adapters.inventory_yaml import Wrong, listing, mapping_of, pairs, quote, unique, words_to
 from vmctl.domain.addresses import parse_address, parse_range, parse_subnet
+from vmctl.domain.cpus import parse_cpus
 from vmctl.domain.resources import parse_size
 
 if TYPE_CHECKING:
@@ -77,6 +78,17 @@ def pools(node: Node) -> list[dict[str, Any]]:
     if not defaults:
         found[0]["default"] = True
     return found
+
+
+def cpus(node: Node) -> list[int]:
+    """Read CPUs by their numbers: a text such as `2-7,10`, or a list of such."""
+    found: set[int] = set()
+    for several, at in listing(converted(parse_cpus))(node):
+        for one in several:
+            if one in found:
+                raise Wrong((at, f"the CPU {one} is there already"))
+            found.add(one)
+    return sorted(found)
 
 
 def _pool(node: Node) -> dict[str, Any]:
@@ -178,6 +190,7 @@ SETTINGS: Mapping[str, Reader[Any]] = {
     "allocation_ratios": mapping_of(RATIOS),
     "reserved": mapping_of(AMOUNTS),
     "capacity": mapping_of(AMOUNTS),
+    "dedicated_cpus": cpus,
     "networks": listing(name),
     "count_stopped": flag,
 }
@@ -221,6 +234,8 @@ HOST_ELSEWHERE: Mapping[str, str] = {
     "ansible_port": "write `port`",
     "ansible_user": "write `user`",
     "availability_zone": "write `zone`",
+    "cpu_dedicated_set": "write `dedicated_cpus`",
+    "cpu_shared_set": "write `dedicated_cpus`: all others are shared",
     "cpu_allocation_ratio": "write `allocation_ratios: {cpu: …}`",
     "disk_allocation_ratio": "write `allocation_ratios: {disk: …}`",
     "ram_allocation_ratio": "write `allocation_ratios: {ram: …}`",

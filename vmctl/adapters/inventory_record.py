@@ -63,6 +63,7 @@ _HOST: Mapping[str, Callable[[Any], Any]] = {
     "allocation_ratios": lambda said: Ratios(**said),
     "reserved": _reserved,
     "capacity": lambda said: Limits(**said),
+    "dedicated_cpus": tuple,
 }
 
 

@@ -305,6 +305,10 @@ def _fourth(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
+def _fifth(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE claims ADD COLUMN cpus TEXT NOT NULL DEFAULT ''"))
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth)
 """Migration n leads to version n; the list only ever grows at its end."""

@@ -103,7 +103,7 @@ kind == "guest" {
         }
     }
     else if (/^  <metadata>/) { in_record = 1; record = $0 }
-    else if (/^<domain / || /^  <(memory|vcpu)[ >]/) keep($0)
+    else if (/^<domain / || /^  <(memory|vcpu)[ >]/ || /^    <(vcpu|emulator|iothread)pin /) keep($0)
     else if (depth == "full") {
         if (/^    <disk /) disk = /device=.disk/
         else if (/^    <\/disk>/) disk = 0

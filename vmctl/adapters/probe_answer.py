@@ -90,6 +90,8 @@ def _system(files: Mapping[str, list[str]]) -> dict[str, object]:
             if match := _RELEASE.fullmatch(line):
                 release[match[1]] = match[2]
     enforce = _one(files, "/sys/fs/selinux/enforce")
+    online = _one(files, "/sys/devices/system/cpu/online") or ""
+    count = _online(online)
     return {
         "hostname": _one(files, "/proc/sys/kernel/hostname"),
         "kernel": _one(files, "/proc/sys/kernel/osrelease"),
@@ -101,7 +103,8 @@ def _system(files: Mapping[str, list[str]]) -> dict[str, object]:
         "os_name": release.get("NAME"),
         "os_version": release.get("VERSION_ID"),
         "selinux": None if enforce is None else enforce == "1",
-        "cpus": _online(_one(files, "/sys/devices/system/cpu/online") or ""),
+        "cpus": count,
+        "cpus_online": None if count is None else online,
     }
 
 

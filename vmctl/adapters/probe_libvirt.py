@@ -7,6 +7,7 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING, Literal
 
+from vmctl.adapters.pins import find_pins
 from vmctl.adapters.probe import LIBVIRT_LIMITS
 from vmctl.adapters.server_record import find_record
 from vmctl.domain.sample import (
@@ -170,6 +171,7 @@ def _guests(sections: Sections, sizes: Mapping[str, float]) -> tuple[tuple[Guest
                 persistent=uuid in flags["persistent"] if "persistent" in sections else None,
                 autostart=uuid in flags["autostart"] if "autostart" in sections else None,
                 record=find_record("\n".join(lines)),
+                pins=find_pins("\n".join(lines)),
             )
         )
     return tuple(found), unread

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from vmctl.domain.cpus import read_cpus
 from vmctl.domain.machine import SeenAddress
 from vmctl.domain.record import Attempt, AttemptState, Claim, Nic, Power, Server, ServerState
 from vmctl.errors import Conflict, NotFound
@@ -86,6 +87,7 @@ def claim_of(row: Row) -> Claim:
         memory=row["memory"],
         disk=row["disk"],
         pool=row["pool"],
+        cpus=tuple(sorted(read_cpus(row["cpus"]))),
         created=row["created"],
     )
 

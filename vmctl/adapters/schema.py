@@ -128,6 +128,7 @@ claims = Table(
     _number("memory"),
     _number("disk"),
     _time("created"),
+    _text("cpus"),  # those of the host that are the server's own, as ranges
 )
 nics = Table(
     "nics",

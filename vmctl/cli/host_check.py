@@ -94,6 +94,7 @@ def _needs(context: Context, hosts: Sequence[Host], flavor: str) -> dict[str, Ne
     """Say what the flavor asks of each host, and what is free there as far as that is on record."""
     from vmctl.cli.host import see
     from vmctl.domain.check_facts import Need
+    from vmctl.domain.request import RequestSpec
     from vmctl.domain.resources import Resources
 
     found = context.app.catalog.flavor(flavor)
@@ -103,8 +104,13 @@ def _needs(context: Context, hosts: Sequence[Host], flavor: str) -> dict[str, Ne
         known = free.vcpus is not None and free.memory is not None and free.disk is not None
         needs[view.host.name] = Need(
             flavor=found.name,
-            resources=found.spec.claim,
-            free=Resources(vcpus=free.vcpus or 0, memory=free.memory or 0, disk=free.disk or 0)
+            resources=RequestSpec(flavor=found.spec).claim,
+            free=Resources(
+                vcpus=free.vcpus or 0,
+                memory=free.memory or 0,
+                disk=free.disk or 0,
+                dedicated=len(view.usage.dedicated) - len(view.usage.dedicated_taken),
+            )
             if known
             else None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmctl.cli.cells import Shown, memory
+from vmctl.domain.cpus import format_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -30,6 +31,8 @@ def fields_of(view: HostView, ours: Collection[str], seen: Shown) -> dict[str, o
         "vcpus": usage.total.vcpus,
         "vcpus_used": usage.taken.vcpus,
         "vcpus_free": usage.free.vcpus,
+        "dedicated_cpus": format_cpus(host.dedicated_cpus) or None,
+        "dedicated_cpus_used": format_cpus(usage.dedicated_taken) or None,
         "ram": memory(usage.total.memory),
         "ram_used": memory(usage.taken.memory),
         "ram_free": memory(usage.free.memory),

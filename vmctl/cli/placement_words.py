@@ -181,11 +181,17 @@ def capacity_data(capacity: Capacity) -> dict[str, object]:
 
 
 def _data(amount: Resources) -> dict[str, int]:
-    return {"vcpus": amount.vcpus, "memory_mb": amount.memory, "disk_mb": amount.disk}
+    return {
+        "vcpus": amount.vcpus,
+        "dedicated_cpus": amount.dedicated,
+        "memory_mb": amount.memory,
+        "disk_mb": amount.disk,
+    }
 
 
 def _amount(amount: Resources) -> str:
     parts = [f"{amount.vcpus} vCPUs"] if amount.vcpus else []
+    parts += [f"{amount.dedicated} dedicated CPUs"] if amount.dedicated else []
     parts += [f"{format_size(amount.memory)} memory"] if amount.memory else []
     parts += [f"{format_size(amount.disk)} disk"] if amount.disk else []
     return ", ".join(parts) or "-"

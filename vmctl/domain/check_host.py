@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain import remedies
 from vmctl.domain.check import Finding, failure, unknown, warning, well
+from vmctl.domain.cpus import dedicated_on, format_cpus
 from vmctl.domain.resources import format_size
 
 if TYPE_CHECKING:
@@ -211,6 +212,19 @@ def _changed(before: str | None, now: str | None) -> bool:
     return before is not None and now is not None and before != now
 
 
+def grade_cpus(facts: Facts) -> Iterable[Finding]:
+    """Grade whether the CPUs that the host is to give out one by one are there."""
+    said, there = facts.host.dedicated_cpus, dedicated_on(facts.host, facts.sample)
+    if not said:
+        return ()
+    missing = format_cpus(set(said).difference(there))
+    if not missing:
+        return (well("cpus", f"{format_cpus(said)} are given out one by one"),)
+    text = f"it has no CPUs {missing}, which are not given out then"
+    remedy = f"name others in its dedicated_cpus, or none: it is {facts.host.name} in the inventory"
+    return (Finding(step="cpus", grade="warn", text=text, remedy=remedy, where="here"),)
+
+
 def grade_need(facts: Facts) -> Iterable[Finding]:
     """Grade whether a server of the flavor has room on the host."""
     need = facts.need
@@ -219,8 +233,11 @@ def grade_need(facts: Facts) -> Iterable[Finding]:
     if need.free is None:
         return (unknown("flavor", f"{need.flavor}: what is free here is not known"),)
     short = []
-    if need.resources.vcpus > need.free.vcpus:
+    if need.resources.vcpus and need.resources.vcpus > need.free.vcpus:
         short.append(f"needs {need.resources.vcpus} vCPUs, {need.free.vcpus} free")
+    if need.resources.dedicated > need.free.dedicated:
+        asked, left = need.resources.dedicated, need.free.dedicated
+        short.append(f"needs {asked} dedicated CPUs, {left} free")
     for what in ("memory", "disk"):
         wanted, free = getattr(need.resources, what), getattr(need.free, what)
         if wanted > free:

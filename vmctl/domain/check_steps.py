@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.check import Finding, Step, run_steps
 from vmctl.domain.check_host import (
     grade_clock,
+    grade_cpus,
     grade_curl,
     grade_firmware,
     grade_identity,
@@ -46,6 +47,7 @@ STEPS = (
     Step(name="console log", grade=grade_console, needs=("volumes",)),
     Step(name="versions", grade=grade_versions, needs=("libvirt",)),
     Step(name="kvm", grade=grade_kvm, needs=("look",)),
+    Step(name="cpus", grade=grade_cpus, needs=("look",)),
     Step(name="pools", grade=grade_pools, needs=("libvirt",)),
     Step(name="networks", grade=grade_networks, needs=("libvirt",)),
     Step(name="security groups", grade=grade_filters, needs=("libvirt",)),

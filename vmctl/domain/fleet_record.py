@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmctl.domain.cpus import format_cpus
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,11 +24,20 @@ class Room(NamedTuple):
     vcpus: int
     memory: int
     disk: int
+    cpus: str = ""  # the host's CPUs that are the server's own, as ranges
 
 
 def room_of(claim: Claim) -> Room:
     """Say what a claim holds."""
-    return Room(claim.host, claim.server, claim.pool, claim.vcpus, claim.memory, claim.disk)
+    return Room(
+        claim.host,
+        claim.server,
+        claim.pool,
+        claim.vcpus,
+        claim.memory,
+        claim.disk,
+        format_cpus(claim.cpus),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

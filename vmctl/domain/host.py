@@ -71,6 +71,7 @@ class Host:
     allocation_ratios: Ratios = Ratios()
     reserved: Resources = DEFAULT_RESERVED
     capacity: Limits = Limits()
+    dedicated_cpus: tuple[int, ...] = ()  # given out one by one; all others are shared
     networks: tuple[str, ...] = ()
     count_stopped: bool = True
 

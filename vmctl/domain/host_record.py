@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What the claims on record take of a host, in MiB; disk is its default pool's."""
+    """What the claims on record take of a host, in MiB; disk is its default pool's.
+
+    The CPUs are those that are servers' own, whose vCPUs are counted all the same.
+    """
 
     servers: int = 0
     vcpus: int = 0
     memory: int = 0
     disk: int = 0
+    cpus: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,10 @@ FILE_POOLS = ("dir", "fs", "netfs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A domain found on a host, whoever made it; `record` is our element in its metadata."""
+    """A domain found on a host, whoever made it; `record` is our element in its metadata.
+
+    What is said of its CPUs holds from its next start on.
+    """
 
     uuid: str
     name: str
@@ -21,6 +24,8 @@ class Machine:
     autostart: bool = False
     managed_save: bool = False
     persistent: bool = True
+    pins: str = ""  # the CPUs that it is bound to, as ranges
+    cpus: tuple[int, ...] = ()  # that of each vCPU, where each is pinned to one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

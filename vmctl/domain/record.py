@@ -82,6 +82,7 @@ class Claim:
     memory: int
     disk: int
     pool: str = ""  # "" is the host's default pool
+    cpus: tuple[int, ...] = ()  # the host's CPUs that are the server's own
     created: float
 
 
@@ -94,6 +95,7 @@ class Wanted:
     memory: int
     disk: int
     pool: str = ""
+    cpus: tuple[int, ...] = ()  # the host's CPUs that are to be its own
     nics: tuple[Nic, ...] = ()
     plan: Mapping[str, object] = field(default_factory=dict)  # see `build`
 

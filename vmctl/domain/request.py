@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - read back by its hints
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from vmctl.domain.cpus import cpu_policy_of
 from vmctl.domain.resources import Resources
 
 
@@ -64,3 +65,17 @@ class RequestSpec:
     project: str | None = None
     server: str | None = None
     seed: int | str = 0
+
+    @property
+    def claim(self) -> Resources:
+        """What each of its servers takes from its host: vCPUs, or CPUs of its own."""
+        size = self.flavor.claim
+        if self.cpu_policy != "dedicated":
+            return size
+        return replace(size, vcpus=0, dedicated=size.vcpus)
+
+    @property
+    def cpu_policy(self) -> str:
+        """Whose CPUs its servers run on: `shared` or `dedicated` ones."""
+        properties = self.image.properties if self.image else {}
+        return cpu_policy_of(properties, self.flavor.extra_specs)

@@ -1,4 +1,4 @@
-"""What a server needs and what a host has: vCPUs, and memory and disk in MiB."""
+"""What a server needs and what a host has: vCPUs, dedicated CPUs, memory and disk in MiB."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ _WANTED = "a size with its unit is wanted, such as 512MiB, 4GiB or 1.5T"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """An amount of vCPUs, memory in MiB and disk in MiB; a difference may be negative."""
+    """An amount of vCPUs, memory in MiB and disk in MiB; a difference may be negative.
+
+    Dedicated are the CPUs that are one server's own: they are no vCPUs, which are shared.
+    """
 
     vcpus: int = 0
     memory: int = 0
     disk: int = 0
+    dedicated: int = 0
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(
             vcpus=self.vcpus + other.vcpus,
             memory=self.memory + other.memory,
             disk=self.disk + other.disk,
+            dedicated=self.dedicated + other.dedicated,
         )
 
     def __sub__(self, other: Resources) -> Resources:
@@ -30,11 +35,17 @@ class Resources:
             vcpus=self.vcpus - other.vcpus,
             memory=self.memory - other.memory,
             disk=self.disk - other.disk,
+            dedicated=self.dedicated - other.dedicated,
         )
 
     def __le__(self, other: Resources) -> bool:
-        """Whether each of the three amounts is at most the other's."""
-        return self.vcpus <= other.vcpus and self.memory <= other.memory and self.disk <= other.disk
+        """Whether each of the amounts is at most the other's."""
+        return (
+            self.vcpus <= other.vcpus
+            and self.memory <= other.memory
+            and self.disk <= other.disk
+            and self.dedicated <= other.dedicated
+        )
 
 
 def parse_size(text: str) -> int:

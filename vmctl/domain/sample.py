@@ -128,6 +128,7 @@ class Guest:
     persistent: bool | None = None
     autostart: bool | None = None
     record: str | None = None
+    pins: str = ""  # the CPUs that it was bound to, as ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,7 @@ class HostSample:
     selinux: bool | None = None
     # how big it is
     cpus: int | None = None  # online, by nodeinfo, else by the kernel
+    cpus_online: str | None = None  # their numbers, as the kernel writes them
     sockets: int | None = None
     cores: int | None = None
     threads: int | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vmctl.domain.cpus import read_cpus
 from vmctl.domain.sample import (
     FoundBridge,
     FoundNetwork,
@@ -59,6 +60,15 @@ def for_placing(plain: Mapping[str, object], ours: Collection[str]) -> HostSampl
     return _some(plain, ours, None, _PLACING_FIELDS)
 
 
+def pins_in(plain: Mapping[str, object]) -> frozenset[int]:
+    """Read only to which CPUs any guest of a sample is bound, be it ours or not."""
+    rows = plain.get("guests")
+    if plain.get("version") != VERSION or not isinstance(rows, list):
+        return frozenset()
+    guests = filter(None, map(_read_row, rows))
+    return frozenset().union(*(read_cpus(guest.pins) for guest in guests))
+
+
 def _some(
     plain: Mapping[str, object], ours: Collection[str], pool: str | None, wanted: _Fields
 ) -> HostSample | None:
@@ -86,7 +96,7 @@ def _is_foreign(row: object, ours: Collection[str]) -> bool:
 
 
 _BRIEF = (
-    *("taken_at", "facts_at", "boot_id", "cpus", "memory", "libvirt_error"),
+    *("taken_at", "facts_at", "boot_id", "cpus", "cpus_online", "memory", "libvirt_error"),
     *("psi_cpu", "psi_memory", "psi_io"),
     *("pools", "guests", "grown"),
 )

@@ -4,6 +4,9 @@ Totals come from the last look, and never exceed what the inventory lets be used
 our claims hold, with what our machines were given beyond that by hand, and foreign machines by
 their defined maximum, or by what their own record claims where another database has made them;
 what machines use at this moment counts for neither. Memory and disk are MiB.
+
+CPUs that a host gives out one by one are none of its vCPUs, and neither are those of a server's own
+that are among them. Of those CPUs, each that any machine is bound to is taken.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from vmctl.domain.cpus import dedicated_on, read_cpus
 from vmctl.domain.host import Limits
 from vmctl.domain.resources import Resources
 from vmctl.domain.server_record import held_by
@@ -33,7 +37,8 @@ class Usage:
 
     `available` is what the default pool itself has left. `servers` counts those with a claim,
     `foreign_guests` the machines that are not ours and count, `foreign_disks` what the records
-    of those claim of each pool, the default one included.
+    of those claim of each pool, the default one included. `dedicated` are the CPUs that are given
+    out one by one.
     """
 
     total: Limits
@@ -44,15 +49,30 @@ class Usage:
     foreign_guests: int
     available: int | None = None
     foreign_disks: Mapping[str, int] = field(default_factory=dict)
+    dedicated: tuple[int, ...] = ()
+    dedicated_taken: frozenset[int] = frozenset()
 
 
 def reckon(
-    host: Host, sample: HostSample | None, *, ours: Collection[str], claimed: Resources
+    host: Host,
+    sample: HostSample | None,
+    *,
+    ours: Collection[str],
+    claimed: Resources,
+    cpus: frozenset[int] = frozenset(),
+    pinned: frozenset[int] = frozenset(),
 ) -> Usage:
-    """Reckon up a host from its last look, whose servers hold claims there, and the claims' sum."""
+    """Reckon up a host from its last look, whose servers hold claims there, and the claims' sum.
+
+    `cpus` are those that claims hold, and are in their sum as vCPUs; any machine is bound to the
+    `pinned` ones.
+    """
     strangers = foreign_guests(sample, ours, stopped=host.count_stopped)
     default = host.default_pool.name
-    foreign, foreign_disks = held_by_strangers(strangers, default)
+    dedicated = frozenset(dedicated_on(host, sample))
+    foreign, foreign_disks = held_by_strangers(strangers, default, dedicated)
+    if dedicated and cpus:
+        claimed = replace(claimed, vcpus=claimed.vcpus - len(cpus & dedicated))
     taken = claimed + foreign + _given_beyond(sample, ours)
     total = total_of(host, sample)
     ratios, reserved = host.allocation_ratios, host.reserved
@@ -72,15 +92,21 @@ def reckon(
         foreign_guests=len(strangers),
         available=available,
         foreign_disks=foreign_disks,
+        dedicated=tuple(sorted(dedicated)),
+        dedicated_taken=dedicated & (cpus | pinned) if dedicated else dedicated,
     )
 
 
 def total_of(host: Host, sample: HostSample | None) -> Limits:
-    """Say how big a host is, by what it said and at most what the inventory lets be used."""
+    """Say how big a host is, by what it said and at most what the inventory lets be used.
+
+    Its vCPUs are those that servers share.
+    """
     pool = sample.pool(host.default_pool.name) if sample else None
     capacity = host.capacity
+    vcpus = _least(sample.cpus if sample else None, capacity.vcpus)
     return Limits(
-        vcpus=_least(sample.cpus if sample else None, capacity.vcpus),
+        vcpus=None if vcpus is None else max(vcpus - len(dedicated_on(host, sample)), 0),
         memory=_least(sample.memory if sample else None, capacity.memory),
         disk=_least(pool.capacity if pool else None, capacity.disk),
     )
@@ -125,23 +151,22 @@ def _given_beyond(sample: HostSample | None, ours: Collection[str]) -> Resources
 
 
 def held_by_strangers(
-    guests: Iterable[Guest], default_pool: str
+    guests: Iterable[Guest], default_pool: str, dedicated: frozenset[int] = frozenset()
 ) -> tuple[Resources, dict[str, int]]:
     """Sum up what foreign machines take, of the default pool too, and what they take of each.
 
-    A record never makes a machine smaller than it is defined.
+    A record never makes a machine smaller than it is defined. One that is bound to dedicated CPUs
+    takes so many vCPUs less.
     """
     vcpus = memory = 0
     disks: dict[str, int] = {}
     for guest in guests:
         held = held_by(guest.record) if guest.record else None
+        own = len(read_cpus(guest.pins) & dedicated) if dedicated and guest.pins else 0
+        vcpus += max(max(guest.vcpus, held.vcpus if held else 0) - own, 0)
+        memory += max(guest.memory, held.memory if held else 0)
         if held is None:
-            vcpus, memory = vcpus + guest.vcpus, memory + guest.memory
             continue
-        vcpus, memory = (
-            vcpus + max(guest.vcpus, held.vcpus),
-            memory + max(guest.memory, held.memory),
-        )
         pool = held.pool or default_pool
         disks[pool] = disks.get(pool, 0) + held.disk
     return Resources(vcpus=vcpus, memory=memory, disk=disks.get(default_pool, 0)), disks

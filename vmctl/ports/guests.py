@@ -231,8 +231,12 @@ class Renderer(Protocol):
         offers: Offers,
         place: PoolPlace,
         console_password: str | None = None,
+        shared: tuple[int, ...] = (),
     ) -> str:
-        """Write the domain with its record; the owner is the database's uuid."""
+        """Write the domain with its record; the owner is the database's uuid.
+
+        It is bound to the host's `shared` CPUs, if any are named, as far as it has none of its own.
+        """
 
     def seed(
         self,

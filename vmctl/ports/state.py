@@ -98,8 +98,8 @@ class Store(Protocol):
         """Write a server, its first attempt with claim and addresses, and its operation.
 
         Judges the host's live claims, the company in its group and its project's quota once more
-        in the same transaction. Raises ClaimLost, NameTaken, AddressTaken, KeyTaken or
-        QuotaExceeded, and then nothing was written.
+        in the same transaction. Raises ClaimLost, or CpusTaken where other CPUs of that host may
+        do, NameTaken, AddressTaken, KeyTaken or QuotaExceeded, and then nothing was written.
         """
 
     def admit_failed(self, server: NewServer, fault: str, *, event: Event | None = None) -> None:
@@ -119,6 +119,14 @@ class Store(Protocol):
         """Give an attempt other addresses for those it holds, and the plan that goes with them.
 
         Raises AddressTaken, and then it holds what it held.
+        """
+
+    def repin(
+        self, token: Token, number: int, cpus: Sequence[int], plan: Mapping[str, object]
+    ) -> None:
+        """Give an attempt other CPUs for those it holds, and the plan that goes with them.
+
+        Raises CpusTaken, and then it holds what it held.
         """
 
     def replan(

@@ -222,6 +222,7 @@ def _define(work: Work) -> None:
         offers=hypervisor.offers(),
         place=hypervisor.pool(build.pool),
         console_password=work.secrets.console_password,
+        shared=work.shared_cpus,
     )
     hypervisor.ensure_defined(build.server, xml)
 

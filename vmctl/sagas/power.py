@@ -184,6 +184,7 @@ def define(work: Work) -> None:
         offers=hypervisor.offers(),
         place=hypervisor.pool(work.build.pool),
         console_password=work.secrets.console_password,
+        shared=work.shared_cpus,
     )
     hypervisor.ensure_defined(work.build.server, xml)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vmctl.domain.cpus import shared_on
 from vmctl.domain.record import ServerState
+from vmctl.domain.sample_form import from_plain
 from vmctl.domain.spec import Secrets
 
 if TYPE_CHECKING:
@@ -87,6 +89,14 @@ class Work:
     def known_boot(self) -> str | None:
         """The host's boot as it was known last: what is done from now on is done in no earlier."""
         return self.boot or self.world.store.host(self.host.name).boot
+
+    @property
+    def shared_cpus(self) -> tuple[int, ...]:
+        """The CPUs that servers on the host share, where it gives out others one by one."""
+        if not self.host.dedicated_cpus:
+            return ()
+        plain = self.world.store.host(self.host.name).sample
+        return shared_on(self.host, None if plain is None else from_plain(plain))
 
     @property
     def ran(self) -> bool:

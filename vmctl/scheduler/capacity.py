@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from vmctl.scheduler.policy import Policy
 
 LIMIT = 10_000  # a host that takes so many takes any number
-_SIZES = frozenset(("Ram", "Core", "Disk", "AggregateRam", "AggregateCore", "AggregateDisk"))
+_SIZES = frozenset(
+    ("Ram", "Core", "Disk", "AggregateRam", "AggregateCore", "AggregateDisk", "DedicatedCpus")
+)
 
 
 def capacity(
@@ -169,4 +171,5 @@ def _left(host: HostState) -> Resources:
         vcpus=max(0, int(host.total.vcpus * host.cpu_ratio - used.vcpus)),
         memory=max(0, int(host.total.memory * host.ram_ratio - used.memory)),
         disk=max(0, int(disk)),
+        dedicated=max(0, host.total.dedicated - used.dedicated),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vmctl.domain.cpus import short
 from vmctl.domain.placement import Refusal
 from vmctl.domain.resources import format_size
 
@@ -27,7 +28,10 @@ def enough_memory_by_aggregate(
 
 
 def enough_cores(host: HostState, _request: RequestSpec, scene: Scene) -> Refusal | None:
-    """The vCPUs fit into total × ratio; a host that does not say how many it has passes."""
+    """The vCPUs fit into total × ratio; a host that does not say how many it has passes.
+
+    So does every host for who has CPUs of its own: those are none of them.
+    """
     return _cores(host, scene, host.cpu_ratio)
 
 
@@ -37,6 +41,20 @@ def enough_cores_by_aggregate(
     """As `enough_cores`, by the smallest ratio that an aggregate sets."""
     ratio = scene.aggregates(host.name).least("cpu_allocation_ratio", host.cpu_ratio)
     return _cores(host, scene, ratio)
+
+
+def dedicated_asked(request: RequestSpec, _scene: Scene) -> bool:
+    """Whether the servers are to run on anything but CPUs that all share."""
+    return request.cpu_policy != "shared"
+
+
+def enough_dedicated(host: HostState, request: RequestSpec, scene: Scene) -> Refusal | None:
+    """The host has so many CPUs left that it gives out one by one; there is no overcommit."""
+    if request.cpu_policy not in ("shared", "dedicated"):
+        return Refusal(f"hw:cpu_policy={request.cpu_policy} is not known: shared and dedicated are")
+    need, total = scene.need.dedicated, host.total.dedicated
+    free = max(total - host.taken.dedicated, 0)
+    return Refusal(short(need, free, total), need, free) if need > free else None
 
 
 def enough_disk(host: HostState, _request: RequestSpec, scene: Scene) -> Refusal | None:
@@ -90,6 +108,10 @@ def _memory(host: HostState, scene: Scene, ratio: float) -> Refusal | None:
 def _cores(host: HostState, scene: Scene, ratio: float) -> Refusal | None:
     need, total = scene.need.vcpus, host.total.vcpus
     free = total * ratio - (host.reserved.vcpus + host.taken.vcpus)
+    if scene.need.dedicated:
+        return None
+    if total <= 0 < host.total.dedicated:
+        return Refusal(f"needs {_vcpus(need)}, all CPUs of the host are dedicated", need, 0)
     if total <= 0 or (need <= free and need <= total):
         return None
     if need > total:

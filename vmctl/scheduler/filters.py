@@ -23,6 +23,9 @@ FILTERS: Mapping[str, Filter] = {
     "Ram": Filter(capacity.enough_memory, steady=True),
     "Core": Filter(capacity.enough_cores, steady=True),
     "Disk": Filter(capacity.enough_disk, steady=True),
+    "DedicatedCpus": Filter(
+        capacity.enough_dedicated, applies=capacity.dedicated_asked, steady=True
+    ),
     "AggregateRam": Filter(capacity.enough_memory_by_aggregate, steady=True),
     "AggregateCore": Filter(capacity.enough_cores_by_aggregate, steady=True),
     "AggregateDisk": Filter(capacity.enough_disk_by_aggregate, steady=True),
@@ -65,10 +68,11 @@ FILTERS: Mapping[str, Filter] = {
 }
 
 # These stand before every policy's own filters: a host that the request rules out by name is not
-# a matter of policy. The last one holds for a request that forces no host.
+# a matter of policy, and CPUs of one's own are a host's to give, or not. The last ones hold for a
+# request that forces no host.
 NARROWINGS: Mapping[str, Filter] = {
     "RequestedHost": FILTERS["RequestedHost"],
     "IgnoreHosts": Filter(host.not_ignored, once=True),
     "ForceHost": Filter(host.is_forced, once=True),
 }
-UNFORCED: Mapping[str, Filter] = {"Retry": FILTERS["Retry"]}
+UNFORCED: Mapping[str, Filter] = {name: FILTERS[name] for name in ("Retry", "DedicatedCpus")}

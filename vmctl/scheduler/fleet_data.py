@@ -74,6 +74,8 @@ def _host_data(host: HostState) -> dict[str, object]:
         "servers": sorted(host.servers),
     }
     further: dict[str, object] = {
+        "dedicated_cpus": host.total.dedicated or None,
+        "dedicated_cpus_used": used.dedicated or None,
         "disabled_reason": host.disabled_reason,
         "down_reason": host.down_reason,
         "sample_age": host.sample_age,
@@ -88,7 +90,12 @@ def _host_data(host: HostState) -> dict[str, object]:
         "claims": None
         if host.claims is None
         else [
-            {"vcpus": each.vcpus, "memory_mb": each.memory, "disk_gb": _in_gib(each.disk)}
+            {
+                "vcpus": each.vcpus,
+                "memory_mb": each.memory,
+                "disk_gb": _in_gib(each.disk),
+                **({"dedicated_cpus": each.dedicated} if each.dedicated else {}),
+            }
             for each in host.claims
         ],
         "pressure": None if host.pressure is None else asdict(host.pressure),

@@ -98,6 +98,7 @@ def _amounts(reader: Reader, suffix: str) -> Resources:
         vcpus=reader.whole(f"vcpus{suffix}", 0),
         memory=reader.whole(f"memory_mb{suffix}", 0),
         disk=reader.gib(f"disk_gb{suffix}", 0),
+        dedicated=reader.whole(f"dedicated_cpus{suffix}", 0),
     )
 
 

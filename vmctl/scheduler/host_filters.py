@@ -135,8 +135,9 @@ def at_ease(host: HostState, _request: RequestSpec, scene: Scene) -> Refusal | N
     if pressure is None:
         return None
     load = None
-    if pressure.load is not None and host.total.vcpus > 0:
-        load = pressure.load / host.total.vcpus
+    cpus = host.total.vcpus + host.total.dedicated
+    if pressure.load is not None and cpus > 0:
+        load = pressure.load / cpus
     for what, have, limit, unit in (
         ("processor pressure", pressure.cpu, options.max_pressure, " %"),
         ("memory pressure", pressure.memory, options.max_pressure, " %"),

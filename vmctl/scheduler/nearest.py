@@ -117,6 +117,15 @@ def _cores(host: HostState, refusal: Refusal, _request: RequestSpec, scene: Scen
     return f"{words}; or set cpu_ratio to {_up(used + need, total)}"
 
 
+def _dedicated(host: HostState, refusal: Refusal, _request: RequestSpec, _scene: Scene) -> str:
+    if refusal.need is None:
+        return "ask for hw:cpu_policy=shared or dedicated"
+    if not host.total.dedicated:
+        return "give the host dedicated_cpus in the inventory"
+    have = math.floor(refusal.have or 0)
+    return f"a flavor with at most {have} vCPUs would fit; or give the host more dedicated_cpus"
+
+
 def _service(host: HostState, _refusal: Refusal, _request: RequestSpec, _scene: Scene) -> str:
     if not host.enabled:
         return f"vmctl host enable {host.name}"
@@ -136,6 +145,7 @@ _ADVICE: Mapping[str, Callable[[HostState, Refusal, RequestSpec, Scene], str]] =
     "Ram": _memory,
     "Core": _cores,
     "Disk": _disk,
+    "DedicatedCpus": _dedicated,
     "Compute": _service,
     "AvailabilityZone": _zone,
     "RequestedHost": _fixed("ask for no host"),

@@ -115,7 +115,7 @@ def scene_of(request: RequestSpec, fleet: Fleet, policy: Policy) -> Scene:
         raise UsageError(f"the fleet has no server group {request.group}")
     members = group.members if group is not None else frozenset()
     return Scene(
-        need=request.flavor.claim,
+        need=request.claim,
         options=policy.options,
         group=group,
         spread=policy.options.spread_label if "Spread" in policy.weighers else None,

@@ -13,6 +13,7 @@ from vmctl.domain.fleet import Fleet
 from vmctl.domain.placement import Placement
 from vmctl.domain.request import FlavorSpec, RequestSpec
 from vmctl.domain.resources import Resources
+from vmctl.errors import UsageError
 from vmctl.scheduler.taking import load
 from vmctl.scheduler.what_if import without_host
 
@@ -85,14 +86,15 @@ def _evacuations(host: HostState, request: RequestSpec, new: int) -> Iterator[Re
     if new:
         moves.append(
             (
-                request.flavor.claim,
+                request.claim,
                 replace(request, count=new, min_count=None, host=None, force_host=None),
             )
         )
     yield from (
         move
         for _, move in sorted(
-            moves, key=lambda move: (-move[0].memory, -move[0].disk, -move[0].vcpus)
+            moves,
+            key=lambda move: (-move[0].memory, -move[0].disk, -move[0].vcpus, -move[0].dedicated),
         )
     )
 
@@ -101,8 +103,13 @@ def _own(host: HostState, request: RequestSpec, new: int) -> list[Resources]:
     """The sizes of the servers that stood on a host before any was added."""
     if host.claims is not None:
         return list(host.claims)
-    claim = request.flavor.claim
+    claim = request.claim
     ours = host.taken - host.foreign
+    if ours.dedicated > claim.dedicated * new:
+        raise UsageError(
+            f"host {host.name}: whose the dedicated CPUs are that are used there is not said",
+            hint="the fleet file's `claims` of the host say how large each server is",
+        )
     count = host.num_instances - new
     used = [ours.vcpus - claim.vcpus * new, ours.memory - claim.memory * new]
     used.append(ours.disk - (0 if request.pool is not None else claim.disk * new))
@@ -115,4 +122,6 @@ def _own(host: HostState, request: RequestSpec, new: int) -> list[Resources]:
 
 
 def _flavor(size: Resources) -> FlavorSpec:
-    return FlavorSpec(vcpus=size.vcpus, memory=size.memory, disk=size.disk)
+    own = {"hw:cpu_policy": "dedicated"} if size.dedicated else {}
+    vcpus = size.vcpus + size.dedicated
+    return FlavorSpec(vcpus=vcpus, memory=size.memory, disk=size.disk, extra_specs=own)

@@ -48,7 +48,7 @@ def load(fleet: Fleet, request: RequestSpec, chosen: Mapping[str, int]) -> Fleet
 
     They count as our claims there. They have no ids yet: to groups and hints they are unseen.
     """
-    claim = request.flavor.claim
+    claim = request.claim
     drained: dict[str, int] = {}
     for host in fleet.hosts:
         shared = _share(host, request.pool)
@@ -64,8 +64,7 @@ def load(fleet: Fleet, request: RequestSpec, chosen: Mapping[str, int]) -> Fleet
 
 
 def _loaded(host: HostState, request: RequestSpec, count: int, disk: int) -> HostState:
-    claim = request.flavor.claim
-    size = Resources(vcpus=claim.vcpus * count, memory=claim.memory * count)
+    size = replace(_times(request.claim, count), disk=0)
     host = replace(
         host,
         taken=host.taken + size,
@@ -97,4 +96,9 @@ def _pool(host: HostState, wanted: str | None) -> Pool | None:
 
 
 def _times(need: Resources, times: int) -> Resources:
-    return Resources(vcpus=need.vcpus * times, memory=need.memory * times, disk=need.disk * times)
+    return Resources(
+        vcpus=need.vcpus * times,
+        memory=need.memory * times,
+        disk=need.disk * times,
+        dedicated=need.dedicated * times,
+    )

@@ -38,7 +38,8 @@ def with_host(fleet: Fleet, host: HostState) -> Fleet:
 def host_from(text: str) -> HostState:
     """Read the words of an empty host: `name=kvm9,vcpus=64,memory=256GiB,disk=4TiB`.
 
-    Further words are zone, arch, cpu_ratio, ram_ratio, disk_ratio and label.NAME.
+    Further words are zone, arch, dedicated_cpus, cpu_ratio, ram_ratio, disk_ratio and label.NAME;
+    its vCPUs are those that servers share.
     """
     words: dict[str, str] = {}
     for part in text.split(","):
@@ -58,6 +59,7 @@ def host_from(text: str) -> HostState:
             vcpus=read.take("vcpus", _count, 0),
             memory=read.take("memory", parse_size, 0),
             disk=read.take("disk", parse_size, 0),
+            dedicated=read.take("dedicated_cpus", _count, 0),
         ),
         zone=words.pop("zone", None),
         cpu_ratio=read.take("cpu_ratio", _ratio, 4.0),

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from vmctl.domain.cpus import shared_on
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, ServerState
 from vmctl.domain.server_record import from_xml
@@ -17,6 +18,7 @@ from vmctl.domain.spec import CardWish
 from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseLost, TimedOut
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import sample_of, sighting
+from vmctl.services.pinning import settle_cpus, with_definitions
 from vmctl.services.planning import look_at_filters, nics_of, pick_addresses, spans_from, wire_of
 from vmctl.services.rounds import Round, Rounds
 
@@ -100,6 +102,7 @@ class Claims:
             work.tell("claim")
             with here.lock:
                 self._judge_again(work, here)
+                settle_cpus(work, here.seen)
                 here.passed.add(work.spec.id)
             stack.push(lambda failed, *_: here.passed.discard(work.spec.id) if failed else None)
             self._look_at_networks(work, here.seen)
@@ -114,6 +117,7 @@ class Claims:
                 offers=hypervisor.offers(),
                 place=hypervisor.pool(work.build.pool),
                 console_password=work.secrets.console_password,
+                shared=shared_on(work.host, here.seen),
             )
             leases = (*(one.lease for one in rounds), here.lease)
             for lease in leases:
@@ -176,7 +180,9 @@ class Claims:
                 hint=f"vmctl host check {host.name}",
                 reason="libvirt",
             )
-        return sample
+        if not host.dedicated_cpus:
+            return sample
+        return with_definitions(sample, self._world.hypervisors.on(host))
 
     def _look_around(self, networks: Collection[Network]) -> Held:
         """Read the records on every host that carries these networks and answers."""

@@ -19,6 +19,7 @@ from vmctl.errors import (
     AddressTaken,
     ArbiterDown,
     ClaimLost,
+    CpusTaken,
     HostError,
     NoValidHost,
     OwnershipLost,
@@ -313,6 +314,8 @@ class _Maker:
                     last = error
                     if any(card.fixed for card in self._spec.cards):
                         break
+                except CpusTaken as error:
+                    last = error  # likewise
                 except (ClaimLost, HostError) as error:
                     last = error
                     break
@@ -337,6 +340,9 @@ class _Maker:
             groups=self._order.groups,
             sample=sample_of(store.host(host.name)),
             taken=store.addresses,
+            held={cpu for one in store.claims(host.name) for cpu in one.cpus}
+            if host.dedicated_cpus
+            else (),
         )
 
     def _judge(self, host: Host) -> Judge:

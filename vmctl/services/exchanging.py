@@ -14,6 +14,7 @@ from vmctl.domain.record import ServerState
 from vmctl.domain.spec import Secrets, ServerSpec
 from vmctl.errors import Conflict, NameTaken, NoValidHost
 from vmctl.services.kept import create_params
+from vmctl.services.pinning import own_cpus
 from vmctl.services.planning import volumes_of
 
 if TYPE_CHECKING:
@@ -151,6 +152,14 @@ class Rebuilder:
         misfit = image.misfit(spec.flavor)
         if misfit is not None:
             raise Conflict(f"server {spec.name} cannot be rebuilt: {misfit}")
+        own = own_cpus(new)
+        if own != own_cpus(spec):
+            wish = "asks for CPUs of its own, and it runs on shared ones"
+            raise Conflict(
+                f"server {spec.name} cannot be rebuilt: the image {image.name}"
+                f" {wish if own else 'asks for none, and it has CPUs of its own'}",
+                hint="another image, or another server: vmctl server create",
+            )
         least = math.ceil(new.image.virtual_size / _MIB)
         if least > spec.flavor.disk:
             raise Conflict(

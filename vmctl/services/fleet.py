@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmctl.collecting import no_collecting
+from vmctl.domain.cpus import read_cpus
 from vmctl.domain.fleet import Aggregate, Fleet, Group, HostState, Pool, Pressure
 from vmctl.domain.resources import Resources
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
-from vmctl.domain.sample_form import for_placing
+from vmctl.domain.sample_form import for_placing, pins_in
 from vmctl.domain.usage import reckon
 
 if TYPE_CHECKING:
@@ -94,33 +96,54 @@ def _host(
 ) -> HostState:
     known = record.hosts.get(host.name)
     ours: dict[str, Resources] = {}
+    cpus: set[int] = set()
     by_pool: Counter[str] = Counter()
     default = host.default_pool
     for claim in claims:
         disk = claim.disk if claim.pool in ("", default.name) else 0
         size = Resources(vcpus=claim.vcpus, memory=claim.memory, disk=disk)
+        if claim.cpus:
+            own = read_cpus(claim.cpus)
+            cpus |= own
+            given = len(own.intersection(host.dedicated_cpus))
+            size = replace(size, vcpus=size.vcpus - given, dedicated=given)
         ours[claim.server] = ours[claim.server] + size if claim.server in ours else size
         by_pool[claim.pool or default.name] += claim.disk
     plain = known.sample if known else None
     sample = for_placing(plain, ours) if plain else None  # without the guests that are ours
     sizes = tuple(ours.values())
-    usage = reckon(host, sample, ours=ours, claimed=_sum(sizes))
+    claimed = _sum(sizes)
+    usage = reckon(
+        host,
+        sample,
+        ours=ours,
+        claimed=claimed,
+        cpus=frozenset(cpus),
+        pinned=pins_in(plain) if host.dedicated_cpus and plain else frozenset(),
+    )
     if usage.foreign_disks:
         by_pool.update(usage.foreign_disks)
         shared = Counter(shared)
         for pool in host.pools:
             shared[pool.shared or ""] += usage.foreign_disks.get(pool.name, 0)
-    taken, total = usage.taken, usage.total
+    taken, total, foreign = usage.taken, usage.total, usage.foreign
+    if usage.dedicated:
+        taken = replace(taken, dedicated=len(usage.dedicated_taken))
+        foreign = replace(foreign, dedicated=len(usage.dedicated_taken - cpus))
     if default.shared:
-        disk = shared.get(default.shared, 0)
-        taken = Resources(vcpus=taken.vcpus, memory=taken.memory, disk=disk)
+        taken = replace(taken, disk=shared.get(default.shared, 0))
     down = _down(known, sample)
     return HostState(
         name=host.name,
-        total=Resources(vcpus=total.vcpus or 0, memory=total.memory or 0, disk=total.disk or 0),
+        total=Resources(
+            vcpus=total.vcpus or 0,
+            memory=total.memory or 0,
+            disk=total.disk or 0,
+            dedicated=len(usage.dedicated),
+        ),
         taken=taken,
         reserved=host.reserved,
-        foreign=usage.foreign,
+        foreign=foreign,
         cpu_ratio=host.allocation_ratios.cpu,
         ram_ratio=host.allocation_ratios.ram,
         disk_ratio=host.allocation_ratios.disk,
@@ -154,9 +177,11 @@ def _host(
 
 
 def _sum(sizes: Iterable[Resources]) -> Resources:
+    """Sum up claims, CPUs of servers' own among the vCPUs."""
     vcpus = memory = disk = 0
     for size in sizes:
-        vcpus, memory, disk = vcpus + size.vcpus, memory + size.memory, disk + size.disk
+        vcpus += size.vcpus + size.dedicated
+        memory, disk = memory + size.memory, disk + size.disk
     return Resources(vcpus=vcpus, memory=memory, disk=disk)
 
 

@@ -18,6 +18,7 @@ from vmctl.domain.sight import Whereabouts, whereabouts
 from vmctl.errors import AddressTaken, NameTaken
 from vmctl.sagas import CLEANUP
 from vmctl.services.leaving import is_left
+from vmctl.services.pinning import as_pinned
 from vmctl.services.planning import wanted_of
 from vmctl.services.renewing import newer
 
@@ -184,7 +185,7 @@ class Following:
             return None
         old = from_plain(Build, attempt.plan)
         for _ in range(_TRIES):
-            build, lost = self._rebased(old, server, sight.host)
+            build, lost = self._rebased(old, server, sight)
             try:
                 wanted = wanted_of(build, self.hosts[sight.host])
                 turn = self.store.move(
@@ -218,8 +219,12 @@ class Following:
             host=server.host,
         )
 
-    def _rebased(self, old: Build, server: Server, host: str) -> tuple[Build, list[str]]:
-        """Plan an attempt for another host, without the addresses that others hold there."""
+    def _rebased(self, old: Build, server: Server, sight: Sight) -> tuple[Build, list[str]]:
+        """Plan an attempt for another host, without the addresses that others hold there.
+
+        The CPUs of its own are those that its domain is pinned to there.
+        """
+        host = sight.host
         cards, lost = [], []
         # What it left there when it was moved away before is its own again.
         left = [one for one in self.store.attempts(server.id) if is_left(one, server)]
@@ -233,7 +238,7 @@ class Following:
             lost += [one for one in card.addresses if one in taken]
             kept = tuple(one for one in card.addresses if one not in taken)
             cards.append(replace(card, scope=scope, addresses=kept))
-        return replace(old, host=host, cards=tuple(cards)), lost
+        return as_pinned(replace(old, host=host, cards=tuple(cards)), sight.machine), lost
 
     def _rename(self, subject: Subject, sight: Sight, done: Followed) -> None:
         """Have a server be called what its domain is, unless it is the domain that is to follow."""

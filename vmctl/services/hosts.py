@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmctl.domain.host import Host
 from vmctl.domain.host_record import HostRecord, Sighting
 from vmctl.domain.resources import Resources
-from vmctl.domain.sample_form import brief, from_plain, to_plain
+from vmctl.domain.sample_form import brief, from_plain, pins_in, to_plain
 from vmctl.domain.usage import Usage, grown_of, pressure_word, reckon, state_of
 from vmctl.errors import RemoteFailed, VmctlError
 
@@ -158,7 +158,14 @@ def _view(
         host=host,
         record=record,
         sample=sample,
-        usage=reckon(host, sample, ours=ours, claimed=claimed),
+        usage=reckon(
+            host,
+            sample,
+            ours=ours,
+            claimed=claimed,
+            cpus=used.cpus,
+            pinned=pins_in(plain) if host.dedicated_cpus and plain else frozenset(),
+        ),
         state=state_of(sample, failed=record.failed, now=now),
         known=known,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vmctl.domain.cpus import format_cpus
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,6 +57,7 @@ def describe_host(host: Host) -> dict[str, object]:
             },
             "reserved": _amounts(host.reserved),
             "capacity": _amounts(host.capacity),
+            "dedicated_cpus": format_cpus(host.dedicated_cpus) or None,
             "networks": list(host.networks),
             "count_stopped": host.count_stopped,
         }

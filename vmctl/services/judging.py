@@ -80,8 +80,8 @@ class Judge:
         tables = tables_for(self._policy)
         named = tuple(one for one in self._policy.filters if one in OF_IMAGE)
         policy = replace(self._policy, filters=named)
-        # It holds its memory, and its hugepages, already.
-        sized = replace(spec.flavor, memory=0)
+        # It holds its memory, its hugepages and its own CPUs already.
+        sized = replace(spec.flavor, memory=0, vcpus=0)
         wanted = replace(spec, flavor=sized, host=None, force_host=None, hints={})
         placement = place(request_for(wanted), fleet, policy, filters=tables[0], weighers=tables[1])
         if placement.failed is None:

@@ -288,11 +288,6 @@ def _judge_machine(image: Image, size: FlavorSpec) -> None:
     wished = hardware_of(image.properties, size.extra_specs)
     wished.topology(size.vcpus)
     wished.nodes(size.vcpus, size.memory)
-    if wished.cpu_policy == "dedicated":
-        raise UsageError(
-            "CPUs of a server's own (hw:cpu_policy=dedicated) are not given out yet",
-            hint="a flavor or image with hw:cpu_policy=shared, or without it",
-        )
 
 
 def _zone(wish: Wish, inventory: Inventory, problems: Problems) -> tuple[str | None, str | None]:

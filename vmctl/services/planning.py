@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from vmctl.domain.addresses import allotable
 from vmctl.domain.build import Build, Card, Volume, base_name, filter_name, volume_name
+from vmctl.domain.cpus import choose, read_cpus
 from vmctl.domain.machine import FILE_POOLS
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import Nic, Wanted, address_scope
 from vmctl.errors import AddressTaken, HostError, RemoteFailed
+from vmctl.services.pinning import own_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -37,10 +39,12 @@ def plan_build(
     groups: Mapping[str, GroupUse],
     sample: HostSample | None,
     taken: Taken,
+    held: Collection[int] = (),
 ) -> Build:
-    """Plan one attempt on one host; raises where it cannot carry what is asked.
+    """Plan one attempt on one host, where claims hold these CPUs; raises where it cannot be.
 
-    AddressTaken where a network has no address left, or the one that was asked for is taken.
+    AddressTaken where a network has no address left, or the one that was asked for is taken, and
+    ClaimLost where too few CPUs are left that the host gives out one by one.
     """
     pool = next((one for one in host.pools if one.name == spec.pool), host.default_pool)
     if pool.shared:
@@ -98,6 +102,8 @@ def plan_build(
             raise _unenforced(host, network.name)
         cards.append(card)
     size = spec.flavor.claim
+    guests = sample.guests if sample and host.dedicated_cpus else ()
+    bound = frozenset().union(*(read_cpus(one.pins) for one in guests))
     return Build(
         server=spec.id,
         name=spec.name,
@@ -108,6 +114,7 @@ def plan_build(
         vcpus=size.vcpus,
         memory=size.memory,
         disk=size.disk,
+        cpus=choose(host, sample, own_cpus(spec), {*held, *bound}),
         volumes=tuple(volumes_of(spec)),
         cards=tuple(cards),
     )
@@ -121,6 +128,7 @@ def wanted_of(build: Build, host: Host) -> Wanted:
         memory=build.memory,
         disk=build.disk,
         pool="" if build.pool == host.default_pool.name else build.pool,
+        cpus=build.cpus,
         nics=nics_of(build),
         plan=to_plain(build),
     )

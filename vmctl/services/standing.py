@@ -15,6 +15,7 @@ from vmctl.domain.server_record import from_xml
 from vmctl.errors import RemoteFailed, RemoteTimedOut, VmctlError
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.hosts import AT_ONCE, look
+from vmctl.services.pinning import as_pinned
 from vmctl.services.planning import wanted_of
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def read(one: Standing) -> Standing:
         return replace(one, flaw=f"the domain {uuid} has the record of server {record.spec.id}")
     if problem := name_problem(record.spec.name):
         return replace(one, flaw=problem)
+    record = replace(record, build=as_pinned(record.build, one.machine))
     return replace(one, record=_as_found(record, one.host, one.machine.name))
 
 

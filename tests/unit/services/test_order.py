@@ -241,7 +241,9 @@ def test_another_request_has_another_digest(catalog: Catalog, other: dict[str, A
         ({"flavor": "realtime"}, "hw:cpu_realtime is not supported"),
         ({"flavor": "odd"}, "1 vCPUs are not 2 sockets"),
         ({"flavor": "nodes"}, "do not divide into 3 NUMA nodes"),
-        ({"flavor": "own"}, "are not given out yet"),
+        ({"flavor": "mixed"}, "hw:cpu_policy is 'mixed': shared, dedicated are known"),
+        ({"flavor": "isolate"}, "hw:cpu_thread_policy is 'isolate': prefer are known"),
+        ({"flavor": "require"}, "hw:cpu_thread_policy is 'require': prefer are known"),
         ({"user_data": b"\x1f\x8b broken"}, "begins as gzip does, and is none"),
     ],
     ids=lambda one: str(one)[:24],
@@ -253,7 +255,9 @@ def test_what_no_host_could_make_is_refused_before_one_is_asked(
         ("realtime", "hw:cpu_realtime", "yes"),
         ("odd", "hw:cpu_sockets", "2"),
         ("nodes", "hw:numa_nodes", "3"),
-        ("own", "hw:cpu_policy", "dedicated"),
+        ("mixed", "hw:cpu_policy", "mixed"),
+        ("isolate", "hw:cpu_thread_policy", "isolate"),
+        ("require", "hw:cpu_thread_policy", "require"),
     ):
         catalog.add_flavor(Flavor(id=name, name=name, memory=128, disk=64, properties={key: value}))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from vmctl.adapters.hypervisor.link import ABSENT, REFUSED, code_of
+from vmctl.adapters.pins import find_own_cpus, find_pins
 from vmctl.adapters.server_record import find_record, without_namespace
 from vmctl.domain.machine import Machine
 from vmctl.domain.record import Power
@@ -57,7 +58,7 @@ def machines(link: Link) -> tuple[Machine, ...]:
         domain, stats = one
         uuid = domain.UUIDString()
         try:
-            record = _record(link, domain)
+            xml = _definition(link, domain)
         except RemoteFailed as error:
             if error.reason != ABSENT:
                 raise
@@ -66,10 +67,12 @@ def machines(link: Link) -> tuple[Machine, ...]:
             uuid=uuid,
             name=domain.name(),
             power=POWER.get(stats.get("state.state", 0), Power.UNKNOWN),
-            record=record,
+            record=find_record(xml),
             autostart=uuid in autostart,
             managed_save=uuid in saved,
             persistent=uuid not in transient,
+            pins=find_pins(xml),
+            cpus=find_own_cpus(xml),
         )
 
     found = map(machine, listed)
@@ -85,14 +88,17 @@ def machine(link: Link, uuid: str) -> Machine | None:
     try:
         state, _ = link.ask(doing, lambda _: domain.state(0))
         persistent = bool(link.ask(doing, lambda _: domain.isPersistent()))
+        xml = _definition(link, domain)
         return Machine(
             uuid=uuid,
             name=domain.name(),
             power=POWER.get(state, Power.UNKNOWN),
-            record=_record(link, domain),
+            record=find_record(xml),
             autostart=persistent and bool(link.ask(doing, lambda _: domain.autostart())),
             managed_save=bool(link.ask(doing, lambda _: domain.hasManagedSaveImage(0))),
             persistent=persistent,
+            pins=find_pins(xml),
+            cpus=find_own_cpus(xml),
         )
     except RemoteFailed as error:
         if error.reason != ABSENT:
@@ -257,9 +263,9 @@ def _those(link: Link, kind: int) -> set[str]:
     return {domain.UUIDString() for domain in found}
 
 
-def _record(link: Link, domain: libvirt.virDomain) -> str | None:
-    """Give our element in its metadata, as it will be from its next start on."""
-    doing = f"reading the record of machine {domain.UUIDString()}"
+def _definition(link: Link, domain: libvirt.virDomain) -> str:
+    """Give the XML of a domain, as it will be from its next start on."""
+    doing = f"reading the definition of machine {domain.UUIDString()}"
     inactive = libvirt.VIR_DOMAIN_XML_INACTIVE
     xml: str = link.call(doing, lambda: domain.XMLDesc(inactive), limit=link.limits.ask)
-    return find_record(xml)
+    return xml

@@ -37,20 +37,30 @@ class TemplateRenderer:
         offers: Offers,
         place: PoolPlace,
         console_password: str | None = None,
+        shared: tuple[int, ...] = (),
     ) -> str:
-        """Write the domain with its record; the owner is the database's uuid."""
+        """Write the domain with its record; the owner is the database's uuid.
+
+        It is bound to the host's `shared` CPUs, if any are named, as far as it has none of its own.
+        """
         from markupsafe import Markup
 
         from vmctl.adapters.render.domain import AGENT_CHANNEL, fit
         from vmctl.adapters.render.environment import render_xml
+        from vmctl.domain.cpus import format_cpus
         from vmctl.domain.server_record import ServerRecord, to_xml
 
+        # libvirt pins no single vCPU of a machine that is emulated: it has its CPUs as a whole.
+        pins = build.cpus if offers.virt_type == "kvm" else ()
         values = {
             "spec": spec,
             "build": build,
             "offers": offers,
             "place": place,
             "fitted": fit(spec, build, offers, place),
+            "bound": "" if pins else format_cpus(build.cpus or shared),
+            "pins": pins,
+            "shared": format_cpus(shared),
             "record": Markup(to_xml(ServerRecord(owner=owner, spec=spec, build=build))),  # noqa: S704 - escaped there
             "console_password": console_password,
             "agent_channel": AGENT_CHANNEL,

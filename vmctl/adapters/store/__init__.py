@@ -154,6 +154,13 @@ class SqlStore(Readings):
         with self.writing() as tx:
             admission.readdress(tx, token, number, nics, plan)
 
+    def repin(
+        self, token: Token, number: int, cpus: Sequence[int], plan: Mapping[str, object]
+    ) -> None:
+        """Give an attempt other CPUs for its own, and the plan that goes with them."""
+        with self.writing() as tx:
+            admission.repin(tx, token, number, cpus, plan)
+
     def replan(
         self,
         token: Token,

@@ -26,12 +26,14 @@ from vmctl.adapters.store.hosts import ensure, host_at
 from vmctl.adapters.store.kept import refuse_key, save_placement, save_secrets, take_key
 from vmctl.adapters.store.operations import IN_THE_WAY, enter, fenced
 from vmctl.adapters.store.servers import claims_on
+from vmctl.domain.cpus import format_cpus
 from vmctl.domain.record import AttemptState, Power, ServerState
 from vmctl.domain.request import FlavorSpec
 from vmctl.errors import (
     AddressTaken,
     ClaimLost,
     Conflict,
+    CpusTaken,
     NameTaken,
     NotFound,
     QuotaExceeded,
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.store.engine import Tx
     from vmctl.domain.operation import NewOperation, Token
-    from vmctl.domain.record import Company, Judge, NewServer, Nic, Wanted
+    from vmctl.domain.record import Claim, Company, Judge, NewServer, Nic, Wanted
 
 
 def admit(
@@ -56,7 +58,7 @@ def admit(
     company: Company | None = None,
 ) -> Token:
     """Write a server, its first attempt and its operation, if all of it can be had."""
-    _give_room(tx, wanted, judge)
+    _give_room(tx, server.id, wanted, judge)
     refuse_key(tx, server)
     _give_name(tx, server.name)
     _give_place(tx, server.group, server.id, company)
@@ -91,7 +93,7 @@ def readmit(
     server = fenced(tx, token)
     query = select(servers.c.attempt).where(servers.c.id == server)
     present = tx.connection.execute(query).scalar_one()
-    _give_room(tx, wanted, judge)
+    _give_room(tx, server, wanted, judge)
     joined = select(group_members.c.server_group).where(group_members.c.server == server)
     _give_place(tx, tx.connection.execute(joined).scalar(), server, company)
     which = (attempts.c.server == server) & (attempts.c.number == present)
@@ -117,6 +119,21 @@ def readdress(
         held = (table.c.server == server) & (table.c.number == number)
         tx.connection.execute(delete(table).where(held))
     hold(tx, server, number, cards)
+    values = {"plan": as_json(plan), "updated": tx.now}
+    tx.connection.execute(update(attempts).where(which).values(values))
+
+
+def repin(
+    tx: Tx, token: Token, number: int, cpus: Sequence[int], plan: Mapping[str, object]
+) -> None:
+    """Give an attempt other CPUs for its own, and a plan that goes with them."""
+    server = fenced(tx, token)
+    which = (attempts.c.server == server) & (attempts.c.number == number)
+    host = tx.connection.execute(select(attempts.c.host).where(which)).scalar_one()
+    _lock_host(tx, host)
+    _refuse_cpus(server, host, cpus, claims_on(tx, host))
+    mine = (claims.c.server == server) & (claims.c.number == number)
+    tx.connection.execute(update(claims).where(mine).values(cpus=format_cpus(cpus)))
     values = {"plan": as_json(plan), "updated": tx.now}
     tx.connection.execute(update(attempts).where(which).values(values))
 
@@ -182,15 +199,33 @@ def holder_of(tx: Tx, name: str) -> str | None:
     return holder
 
 
-def _give_room(tx: Tx, wanted: Wanted, judge: Judge) -> None:
+def _give_room(tx: Tx, server: str | None, wanted: Wanted, judge: Judge) -> None:
     ensure(tx, wanted.host)
-    # SQLite's write lock is held since the transaction began; PostgreSQL's readers and writers of
-    # other hosts need not wait for this one.
-    lock = select(hosts.c.name).where(hosts.c.name == wanted.host).with_for_update()
-    tx.connection.execute(lock)
-    reason = judge(host_at(tx, wanted.host), claims_on(tx, wanted.host))
+    _lock_host(tx, wanted.host)
+    held = claims_on(tx, wanted.host)
+    reason = judge(host_at(tx, wanted.host), held)
     if reason is not None:
         raise ClaimLost(f"host {wanted.host} cannot take the server: {reason}")
+    _refuse_cpus(server, wanted.host, wanted.cpus, held)
+
+
+def _lock_host(tx: Tx, host: str) -> None:
+    # SQLite's write lock is held since the transaction began; PostgreSQL's readers and writers of
+    # other hosts need not wait for this one.
+    lock = select(hosts.c.name).where(hosts.c.name == host).with_for_update()
+    tx.connection.execute(lock)
+
+
+def _refuse_cpus(
+    server: str | None, host: str, wanted: Sequence[int], held: Sequence[Claim]
+) -> None:
+    """Refuse CPUs that another server has for its own."""
+    taken = {cpu for one in held if one.server != server for cpu in one.cpus}
+    clash = taken.intersection(wanted)
+    if clash:
+        raise CpusTaken(
+            f"host {host} cannot take the server: another one has its CPUs {format_cpus(clash)}"
+        )
 
 
 def _give_name(tx: Tx, name: str) -> None:
@@ -297,6 +332,7 @@ def enter_attempt(
             memory=wanted.memory,
             disk=wanted.disk,
             created=tx.now,
+            cpus=format_cpus(wanted.cpus),
         )
     )
     hold(tx, server, number, wanted.nics)

@@ -16,6 +16,7 @@ from vmctl.adapters.store.hosts import ensure
 from vmctl.adapters.store.operations import IN_THE_WAY, enter, finish
 from vmctl.adapters.store.servers import rows
 from vmctl.domain.build import booted
+from vmctl.domain.cpus import format_cpus, read_cpus
 from vmctl.domain.observation import Turn
 from vmctl.domain.operation import OperationState
 from vmctl.domain.record import AttemptState, Wanted
@@ -60,6 +61,7 @@ def move(
             memory=wanted.memory,
             disk=wanted.disk,
             created=tx.now,
+            cpus=format_cpus(wanted.cpus),
         )
     )
     hold(tx, server.id, server.attempt, wanted.nics)
@@ -110,6 +112,7 @@ def _left(server: Server, plan: str, room: Mapping[str, Any]) -> Wanted:
         memory=room["memory"],
         disk=room["disk"],
         pool=room["pool"],
+        cpus=tuple(read_cpus(room["cpus"])),
         nics=own,
         plan=json.loads(plan),
     )

@@ -109,5 +109,6 @@ def _used(tx: Tx, which: ColumnElement[bool] | None = None) -> Mapping[str, Used
         func.sum(claims.c.vcpus).label("vcpus"),
         func.sum(claims.c.memory).label("memory"),
         func.sum(case((claims.c.pool == "", claims.c.disk), else_=0)).label("disk"),
+        func.aggregate_strings(func.nullif(claims.c.cpus, ""), ",").label("cpus"),
     ).group_by(claims.c.host)
     return used_of(rows(tx, query if which is None else query.where(which)))

@@ -1,0 +1,286 @@
+"""CPUs of servers' own: none is two servers', whoever made them and whatever is on record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tests.support import by_hand
+from tests.support.claimants import Claimant, a_claimant, defined
+from tests.support.inventories import an_inventory
+from tests.support.servers import SPEC
+from tests.support.stage import GROUPS, Stage, a_stage, beside, on_stage
+from tests.support.stood import THEIRS, identity, stand
+from tests.support.stores import ACTOR, a_wanted, admit
+from vmctl.adapters.pins import find_own_cpus
+from vmctl.domain.placement import Choice
+from vmctl.domain.spec import CardWish, Secrets, ServerSpec
+from vmctl.errors import ClaimLost
+from vmctl.sagas import CREATE
+from vmctl.sagas.work import Work
+from vmctl.services.create import make_one
+from vmctl.services.hosts import look as look_at
+from vmctl.services.judging import request_for
+from vmctl.services.order import Order
+from vmctl.services.site import Site
+
+if TYPE_CHECKING:
+    from vmctl.domain.operation import Token
+    from vmctl.ports import Store
+
+INVENTORY = an_inventory("""
+    hosts:
+      kvm1: {address: kvm1, dedicated_cpus: [4, 6-7]}
+      kvm2: {address: kvm2, dedicated_cpus: 0-7}
+    networks:
+      nat: {source: {network: default}, cidrs: [10.0.0.0/24]}
+    """)
+NAT = CardWish(network="nat")
+
+
+def asking(vcpus: int) -> ServerSpec:
+    own = {"hw:cpu_policy": "dedicated"}
+    return replace(SPEC, flavor=replace(SPEC.flavor, vcpus=vcpus, extra_specs=own))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    a_stage(tmp_path / "a")
+    with on_stage(tmp_path / "a") as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(stage: Stage, tmp_path: Path) -> Iterator[Stage]:
+    """Another database with the same hosts."""
+    beside(stage.folder, tmp_path / "b")
+    with on_stage(tmp_path / "b") as opened:
+        yield opened
+
+
+@pytest.fixture
+def mine(stage: Stage) -> Claimant:
+    return a_claimant(stage, inventory=INVENTORY)
+
+
+def bind(stage: Stage, name: str, cpus: str, how: str = "vcpupin vcpu='0'") -> None:
+    """Have somebody's own machine be bound to these CPUs."""
+    xml = (
+        f"<domain><name>{name}</name><vcpu>1</vcpu><memory>65536</memory>"
+        f"<cputune><{how} cpuset='{cpus}'/></cputune></domain>"
+    )
+    stage.fleet.on(INVENTORY.hosts["kvm1"]).ensure_defined(identity(name), xml)
+
+
+def pinned(stage: Stage, name: str) -> tuple[int, ...]:
+    """To which CPUs a server's domain on kvm1 is pinned."""
+    machine = stage.fleet.on(INVENTORY.hosts["kvm1"]).machine(identity(name))
+    return machine.cpus if machine else ()
+
+
+def on_record(work: Work) -> tuple[tuple[int, ...], Any]:
+    """Give what a server holds by its claim, and by its plan."""
+    attempts = work.world.store.attempts(work.spec.id)
+    return attempts[-1].claims[0].cpus, attempts[-1].plan["cpus"]
+
+
+def test_a_server_is_pinned_to_what_it_was_admitted_for(stage: Stage, mine: Claimant) -> None:
+    first = mine.admitted("first", "kvm1", NAT, spec=asking(2))
+    second = mine.admitted("second", "kvm1", NAT, spec=asking(1))
+
+    for work in (second, first):
+        work.claim(work)
+
+    assert (pinned(stage, "first"), pinned(stage, "second")) == ((4, 6), (7,))
+    assert on_record(first) == ((4, 6), [4, 6])
+    build = defined(stage.fleet, "kvm1", "first")
+    assert build is not None
+    assert build.cpus == (4, 6)
+
+
+def test_one_database_plans_no_more_than_there_are(mine: Claimant) -> None:
+    mine.admitted("first", "kvm1", NAT, spec=asking(2))
+
+    with pytest.raises(ClaimLost, match="needs 2 dedicated CPUs, 1 of 3 free"):
+        mine.admitted("second", "kvm1", NAT, spec=asking(2))
+
+
+def test_two_databases_give_no_cpu_to_two_servers(
+    stage: Stage, other: Stage, mine: Claimant
+) -> None:
+    theirs = a_claimant(other, inventory=INVENTORY)
+    works = [
+        one.admitted(f"{who}-{number}", "kvm1", NAT, spec=asking(1))
+        for number in range(2)
+        for who, one in (("mine", mine), ("theirs", theirs))
+    ]
+    won, lost = [], []
+    for work in works:
+        try:
+            work.claim(work)
+        except ClaimLost as error:
+            lost.append(error.message)
+        else:
+            won.append(work)
+
+    given = [pinned(stage, work.spec.name) for work in won]
+    assert sorted(given) == [(4,), (6,), (7,)]
+    assert len(lost) == 1
+    assert "needs 1 dedicated CPU, 0 of 3 free" in lost[0]
+    assert all(on_record(work)[0] == pinned(stage, work.spec.name) for work in won)
+
+
+@pytest.mark.parametrize("how", ["vcpupin vcpu='0'", "emulatorpin", "iothreadpin iothread='1'"])
+def test_what_somebody_has_bound_since_is_left_alone(
+    stage: Stage, mine: Claimant, how: str
+) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=asking(2))
+    bind(stage, "old", "3-4", how)
+
+    work.claim(work)
+
+    assert pinned(stage, "web") == (6, 7)
+    assert on_record(work) == ((6, 7), [6, 7])
+    assert work.build.cpus == (6, 7)
+
+
+def test_one_that_is_bound_anew_at_its_next_start_is_seen(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=asking(2))
+    bind(stage, "old", "6")
+    with by_hand.machine(stage.fleet, "kvm1", identity("old")) as machine:
+        machine.update(on=True, live=machine["xml"], xml=machine["xml"].replace("'6'", "'4'"))
+
+    with pytest.raises(ClaimLost, match="needs 2 dedicated CPUs, 1 of 3 free"):
+        work.claim(work)
+
+    assert defined(stage.fleet, "kvm1", "web") is None
+
+
+def test_where_too_few_are_left_the_claim_is_lost(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=asking(2))
+    bind(stage, "old", "6-7")
+
+    with pytest.raises(ClaimLost, match="needs 2 dedicated CPUs, 1 of 3 free"):
+        work.claim(work)
+
+    assert defined(stage.fleet, "kvm1", "web") is None
+
+
+def test_a_forced_host_gives_no_more_than_it_has(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=replace(asking(3), force_host="kvm1"))
+    bind(stage, "old", "7")
+
+    with pytest.raises(ClaimLost, match="needs 3 dedicated CPUs, 2 of 3 free"):
+        work.claim(work)
+
+
+def test_a_claim_that_is_made_again_keeps_its_cpus(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=asking(2))
+
+    work.claim(work)
+    before = work.build
+    work.claim(work)
+
+    assert work.build == before
+    assert pinned(stage, "web") == (4, 6)
+
+
+def test_who_shares_is_bound_to_the_others(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT)
+
+    work.claim(work)
+
+    xml = stage.fleet.picture("kvm1")["machines"][work.spec.id]["xml"]
+    assert re.findall(r"cpuset='([^']*)'", xml) == ["0-3,5"]
+    assert find_own_cpus(xml) == ()
+
+
+def test_where_all_are_dedicated_nobody_shares_any(mine: Claimant) -> None:
+    with pytest.raises(ClaimLost, match="kvm2 cannot take the server: all its CPUs are dedicated"):
+        mine.admitted("web", "kvm2", NAT)
+
+
+def test_another_operators_server_keeps_its_own(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=asking(2))
+    host = INVENTORY.hosts["kvm1"]
+    stand(stage.fleet, host, "theirs", owner=THEIRS, on=False, cpus=(4, 7))
+
+    with pytest.raises(ClaimLost, match="needs 2 dedicated CPUs, 1 of 3 free"):
+        work.claim(work)
+
+
+class Overtaken:
+    """A store before which another is quicker: it admits what was about to be chosen."""
+
+    def __init__(self, store: Store, overtake: Callable[[], None]) -> None:
+        self._store = store
+        self._overtake = overtake
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def repin(self, *args: Any) -> None:
+        self._overtake()
+        self._store.repin(*args)
+
+    def admit(self, *args: Any, **more: Any) -> Token:
+        self._overtake()
+        return self._store.admit(*args, **more)
+
+
+def overtaken(stage: Stage, *cpus: int) -> Store:
+    """The store of a stage, in which others take these CPUs, one at each try."""
+    sql, left = stage.sql, list(cpus)
+
+    def overtake() -> None:
+        if left:
+            wanted = replace(a_wanted("kvm1"), cpus=(left[0],))
+            admit(sql, stage.world.leases, f"quicker-{left.pop(0)}", wanted)
+
+    return cast("Store", Overtaken(sql, overtake))
+
+
+def test_who_is_overtaken_as_it_is_given_another_looks_again(stage: Stage, mine: Claimant) -> None:
+    work = mine.admitted("web", "kvm1", NAT, spec=asking(1))
+    bind(stage, "old", "4")
+    stage.store = overtaken(stage, 6)
+    late = a_claimant(stage, inventory=INVENTORY)
+
+    late.claims.claim(replace(work, world=late.world))
+
+    assert pinned(stage, "web") == (7,)
+
+
+def test_who_is_overtaken_as_it_is_admitted_plans_again(stage: Stage) -> None:
+    stage.store = overtaken(stage, 4, 6)
+    mine = a_claimant(stage, inventory=INVENTORY)
+    spec = replace(asking(1), cards=(NAT,))
+    look_at(list(INVENTORY.hosts.values()), stage.world.prober, {}, lambda: stage.sql, lambda: 0.0)
+    order = Order(
+        specs=(spec,),
+        at_least=1,
+        request=request_for(spec),
+        secrets=Secrets(),
+        groups=GROUPS,
+    )
+    site = Site(
+        world=mine.world,
+        inventory=INVENTORY,
+        claims=mine.claims,
+        actor=ACTOR,
+        owner="alice@laptop",
+        max_attempts=1,
+        saga=CREATE,
+    )
+
+    made = make_one(site, order, spec, Choice(index=0, host="kvm1", weight=1.0), {})
+
+    assert made.fault is None
+    machine = stage.fleet.on(INVENTORY.hosts["kvm1"]).machine(spec.id)
+    assert machine is not None
+    assert machine.cpus == (7,)
