@@ -3,15 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.support.stores import (
-    ACTOR,
-    Clock,
-)
+from tests.support.stores import ACTOR, Clock, admit
 from vmctl.domain.host_record import HostRecord, KvmCheck, Sighting
 from vmctl.domain.operation import Event
+from vmctl.domain.record import AttemptState
+from vmctl.domain.sample import Guest, HostSample
+from vmctl.services.hosts import sample_of, sighting
 
 if TYPE_CHECKING:
     from vmctl.adapters.store import SqlStore
+    from vmctl.ports import Leases
 
 
 def test_samples_are_kept_and_an_older_look_changes_nothing(store: SqlStore) -> None:
@@ -87,3 +88,19 @@ def test_events_say_who_and_come_in_order(store: SqlStore, clock: Clock) -> None
     assert [event.id for event in store.events(server="s1")] == [first, third]
     assert [event.id for event in store.events(after=first)] == [second, third]
     assert store.events()[0] == replace(told, id=first, at=at)
+
+
+def test_a_server_that_is_proven_gone_is_seen_there_no_more(
+    store: SqlStore, leases: Leases
+) -> None:
+    token = admit(store, leases, "web")
+    gone, other = (Guest(uuid=one, name=one) for one in (store.server("web").id, "other"))
+    seen = HostSample(taken_at=5.0, cpus=8, guests=(gone, other))
+    store.save_samples([sighting("kvm1", seen), sighting("kvm2", seen)])
+
+    store.mark_attempt(token, 1, AttemptState.OWED)
+    assert sample_of(store.host("kvm1")) == seen
+    store.mark_attempt(token, 1, AttemptState.RELEASED)
+
+    assert sample_of(store.host("kvm1")) == replace(seen, guests=(other,))
+    assert sample_of(store.host("kvm2")) == seen

@@ -22,7 +22,7 @@ from vmctl.adapters.schema import (
     servers,
 )
 from vmctl.adapters.store.catalog import quota_at
-from vmctl.adapters.store.hosts import ensure, host_at
+from vmctl.adapters.store.hosts import ensure, forget_machine, host_at
 from vmctl.adapters.store.kept import refuse_key, save_placement, save_secrets, take_key
 from vmctl.adapters.store.operations import IN_THE_WAY, enter, fenced
 from vmctl.adapters.store.servers import claims_on
@@ -182,6 +182,10 @@ def mark(
     if boot is not None:
         tx.connection.execute(update(servers).where(servers.c.id == server).values(boot=boot))
     if state is AttemptState.RELEASED:
+        host = tx.connection.execute(select(attempts.c.host).where(which)).scalar()
+        if server is not None and host is not None:
+            # Seen there before, it would pass for a stranger's until the next look.
+            forget_machine(tx, host, server)
         for table in (addresses, nics, claims):
             held = (table.c.server == server) & (table.c.number == number)
             tx.connection.execute(delete(table).where(held))

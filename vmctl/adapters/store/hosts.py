@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, func, select, update
@@ -84,6 +85,19 @@ def _update(time: str, *columns: str) -> Update:
         .where(hosts.c.name == bindparam("host"), kept.is_(None) | (kept <= bindparam("at")))
         .values({time: bindparam("at"), **{name: bindparam(f"new_{name}") for name in columns}})
     )
+
+
+def forget_machine(tx: Tx, host: str, machine: str) -> None:
+    """Take a machine that is proven gone out of the host's last sample: it takes nothing there."""
+    here = hosts.c.name == host
+    kept = tx.connection.execute(select(hosts.c.sample).where(here).with_for_update()).scalar()
+    if kept is None or machine not in kept:
+        return
+    sample = json.loads(kept)
+    rows = sample.get("guests")
+    if isinstance(rows, list):
+        sample["guests"] = [one for one in rows if not isinstance(one, list) or machine not in one]
+        tx.connection.execute(update(hosts).where(here).values(sample=as_json(sample)))
 
 
 def save_kvm(tx: Tx, host: str, check: KvmCheck) -> None:
