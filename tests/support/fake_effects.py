@@ -161,7 +161,10 @@ def _undefine(host: str, state: State, uuid: str) -> None:
 
 
 def _autostart(host: str, state: State, uuid: str, on: bool) -> None:
-    _existing(host, state, uuid)["autostart"] = on
+    machine = _existing(host, state, uuid)
+    if on and not machine.get("persistent", True):
+        raise RemoteFailed(host, f"{host}: {uuid} only runs: it cannot start with its host")
+    machine["autostart"] = on
 
 
 def _make_volume(host: str, state: State, pool: str, name: str, facts: dict[str, Any]) -> None:

@@ -250,6 +250,14 @@ def test_an_interrupt_during_the_last_step_unwinds_where_that_can_be_undone() ->
     assert (done, lasting.there) == (Outcome.DONE, {"s0", "s1", "s2"})
 
 
+def test_what_is_to_be_kept_and_is_whole_is_not_given_up_at_its_end() -> None:
+    world = World()
+
+    ended, _ = run(a_saga(3), Memory(), world, check=stop_after("do s2", world), keep=True)
+
+    assert (ended, world.there) == (Outcome.DONE, {"s0", "s1", "s2"})
+
+
 def test_what_was_ended_before_is_not_undone_by_an_interrupt_now() -> None:
     journal, world = Memory(), World()
     run(a_saga(3), journal, world)

@@ -77,7 +77,7 @@ def withdraw(work: Work) -> None:
     """Have it on record that there is nothing but what there was before."""
     _replan(work, exchange_of(work).withdrawn(work.build))
     _inscribe(work)
-    power.start_with_host_again(work)
+    power.start_with_host(work)
 
 
 def settle(work: Work) -> None:
@@ -225,6 +225,8 @@ def _define(work: Work) -> None:
         shared=work.shared_cpus,
     )
     hypervisor.ensure_defined(build.server, xml)
+    # Whoever died between a claim and this has left it without.
+    power.start_with_host(work)
 
 
 def promise(work: Work) -> None:

@@ -103,16 +103,15 @@ def _settle_in(work: Work) -> None:
 
 
 def start_with_host(work: Work) -> None:
-    """Have it start with its host if it is to: before it runs, so that it never runs without."""
-    if work.spec.autostart:
-        work.hypervisor.ensure_autostart(work.build.server, on=True)
+    """Have it start with its host if it is to, and is there: before it runs, never after.
 
-
-def start_with_host_again(work: Work) -> None:
-    """Do the same where it is there at all: what is undone may have been defined a moment ago."""
+    A domain that only runs, as a migration by hand may leave it, cannot be told so.
+    """
+    if not work.spec.autostart:
+        return
     machine = work.hypervisor.machine(work.build.server)
-    if machine is not None and is_ours(work, machine):
-        start_with_host(work)
+    if machine is not None and machine.persistent and is_ours(work, machine):
+        work.hypervisor.ensure_autostart(work.build.server, on=True)
 
 
 def run_again(work: Work) -> None:
@@ -121,7 +120,7 @@ def run_again(work: Work) -> None:
     A guest that was asked to shut down is waited for: it would obey when nobody looks any more.
     """
     if work.params.get("anew"):
-        start_with_host_again(work)
+        start_with_host(work)
     if not work.ran:
         return
     try:

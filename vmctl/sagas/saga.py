@@ -124,7 +124,7 @@ def run(
 ) -> tuple[Outcome, Exception | None]:
     """Go on from what the journal says until an end, and say how and why it ended so.
 
-    `check` is asked before each step forward, and once more after the last if that can be undone:
+    `check` is asked before each step forward, and once more after the last if that is to be undone:
     it raises what is to be taken for a failure, an interrupt, say. Past the pivot nobody is asked.
     There a failure stops the run, to be resumed; so it does before it where what was done is to be
     kept. `turn` is told of the failure after which all is undone, before anything is.
@@ -134,7 +134,7 @@ def run(
     while True:
         marks = journal.marks()
         move = next_move(saga, marks)
-        ending = move is Outcome.DONE and last is not None and last.undo is not None
+        ending = move is Outcome.DONE and last is not None and last.undo is not None and not keep
         if (isinstance(move, Do) or ending) and not past_pivot(saga, marks):
             objection = _objection(check)
             if objection is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vmctl.domain.host import Host
     from vmctl.domain.network import Network
     from vmctl.domain.operation import Token
+    from vmctl.domain.sample import HostSample
     from vmctl.domain.spec import GroupUse, ServerSpec
     from vmctl.ports import (
         BaseImages,
@@ -96,7 +97,14 @@ class Work:
         if not self.host.dedicated_cpus:
             return ()
         plain = self.world.store.host(self.host.name).sample
-        return shared_on(self.host, None if plain is None else from_plain(plain))
+        return self.shared_by(None if plain is None else from_plain(plain))
+
+    def shared_by(self, sample: HostSample | None) -> tuple[int, ...]:
+        """Give the same by a look at the host; what any claim still holds is not among them."""
+        shared = shared_on(self.host, sample)
+        claims = self.world.store.claims(self.host.name) if shared else ()
+        held = {cpu for one in claims for cpu in one.cpus}
+        return tuple(one for one in shared if one not in held)
 
     @property
     def ran(self) -> bool:

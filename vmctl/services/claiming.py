@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vmctl.domain.cpus import shared_on
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, ServerState
 from vmctl.domain.server_record import from_xml
@@ -117,7 +116,7 @@ class Claims:
                 offers=hypervisor.offers(),
                 place=hypervisor.pool(work.build.pool),
                 console_password=work.secrets.console_password,
-                shared=shared_on(work.host, here.seen),
+                shared=work.shared_by(here.seen),
             )
             leases = (*(one.lease for one in rounds), here.lease)
             for lease in leases:

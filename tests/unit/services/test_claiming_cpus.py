@@ -200,6 +200,20 @@ def test_who_shares_is_bound_to_the_others(stage: Stage, mine: Claimant) -> None
     assert find_own_cpus(xml) == ()
 
 
+def test_what_a_server_holds_is_shared_by_nobody_though_it_is_dedicated_no_more(
+    stage: Stage, mine: Claimant
+) -> None:
+    mine.admitted("first", "kvm1", NAT, spec=asking(2))
+    fewer = dict(INVENTORY.hosts)
+    fewer["kvm1"] = replace(fewer["kvm1"], dedicated_cpus=(7,))
+    work = a_claimant(stage, inventory=replace(INVENTORY, hosts=fewer)).admitted("web", "kvm1", NAT)
+
+    work.claim(work)
+
+    xml = stage.fleet.picture("kvm1")["machines"][work.spec.id]["xml"]
+    assert re.findall(r"cpuset='([^']*)'", xml) == ["0-3,5"]
+
+
 def test_where_all_are_dedicated_nobody_shares_any(mine: Claimant) -> None:
     with pytest.raises(ClaimLost, match="kvm2 cannot take the server: all its CPUs are dedicated"):
         mine.admitted("web", "kvm2", NAT)

@@ -208,6 +208,19 @@ def test_on_its_new_host_it_gets_what_only_a_create_makes(stage: Stage, name: st
     assert volumes
 
 
+def test_one_that_only_runs_there_goes_on_though_it_cannot_start_with_its_host(
+    stage: Stage,
+) -> None:
+    with by_hand.machine(stage.fleet, "kvm2", SPEC.id) as found:
+        found.update(on=True, persistent=False, autostart=False)
+    look(stage)
+
+    for deed, saga in ((deeds.PAUSE, power.PAUSE), (deeds.UNPAUSE, power.UNPAUSE)):
+        act(stage.recovery, stage.sql.server(SPEC.id), Errand(deed=deed, saga=saga))
+
+    assert stage.sql.server(SPEC.id).state is ServerState.ACTIVE
+
+
 def test_an_address_that_is_promised_to_another_there_does_not_keep_it_off(stage: Stage) -> None:
     (attempt,) = (one for one in stage.sql.attempts(SPEC.id) if one.host == "kvm2")
     (address,) = attempt.nics[0].addresses
