@@ -158,7 +158,7 @@ def test_a_rebuild_that_is_stopped_leaves_the_server_as_it_was(shared_lab: Lab, 
 def test_a_rescue_that_is_stopped_leaves_the_server_as_it_was(shared_lab: Lab, web: Vmctl) -> None:
     others = volumes(shared_lab)
     run = Running(web, "server", "rescue", "web", *AT_ONCE)
-    run.says("web: off")
+    run.says("web: disks")
     run.process.send_signal(signal.SIGINT)
 
     assert run.end().code == 130
