@@ -5,9 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.support.inventories import an_inventory
 from tests.support.servers import SPEC
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tests.support.stage import Stage
     from vmctl.domain.build import Build
     from vmctl.domain.spec import ServerSpec
+    from vmctl.ports import Store
 
 ROOM = 2
 """So many servers of the usual size have room on each host."""
@@ -153,3 +154,22 @@ def is_leased(hosts: Path, host: str, of: str = "host") -> bool:
     finally:
         os.close(handle)
     return False
+
+
+class _Overtaken:
+    """A store before which another is quicker, whenever it is about to do one of these."""
+
+    def __init__(self, store: Store, overtake: Callable[[], None], deeds: tuple[str, ...]) -> None:
+        self._store = store
+        self._overtake = overtake
+        self._deeds = deeds
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._deeds:
+            self._overtake()
+        return getattr(self._store, name)
+
+
+def overtaken_at(store: Store, overtake: Callable[[], None], *deeds: str) -> Store:
+    """Have somebody else be quicker than a store, each time that it is to do one of these."""
+    return cast("Store", _Overtaken(store, overtake, deeds))

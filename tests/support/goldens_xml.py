@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "golden" / "xml"
@@ -16,3 +17,14 @@ def same_as_golden(name: str, text: str) -> None:
     if os.environ.get("WRITE_GOLDENS"):
         file.write_text(text)
     assert text == file.read_text()
+
+
+def is_valid_and_as_golden(schema: str, name: str, text: str, folder: Path) -> None:
+    """See that a text fits libvirt's own schema, and hold it to the kept one."""
+    file = folder / "written.xml"
+    file.write_text(text)
+    checked = subprocess.run(
+        ["virt-xml-validate", str(file), schema], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    same_as_golden(name, text)

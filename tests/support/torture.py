@@ -15,6 +15,7 @@ import resource
 import shutil
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -56,7 +57,7 @@ def of_all_versions(*trials: Trial) -> tuple[Trial, ...]:
     return (*trials, *older)
 
 
-class Torture:
+class Torture(ABC):
     """All the cases, and what became of them."""
 
     hows: Sequence[str] = (
@@ -79,15 +80,16 @@ class Torture:
         self.pristine = pristine_of(folder / "empty")
         self.templates()
 
+    @abstractmethod
     def templates(self) -> None:
         """Make the stages that cases begin on."""
 
     trials: Sequence[Trial]
     """What is tried."""
 
+    @abstractmethod
     def judge(self, stage: Stage, template: str) -> str:
         """Say what the world is like after a case, in one of the words for its ends."""
-        raise NotImplementedError
 
     def fits(self, end: str, ends: Sequence[str]) -> bool:
         """Whether a case may end so."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from tests.support.claimants import Answering, Claimant, a_claimant, defined
+from tests.support.claimants import Answering, Claimant, a_claimant, defined, overtaken_at
 from tests.support.servers import CARD
 from tests.support.stage import Stage, a_stage, beside, on_stage
 from tests.support.stood import THEIRS, stand
@@ -18,7 +18,6 @@ from tests.support.stores import a_nic, a_wanted, admit
 from vmctl.domain.build import Build
 from vmctl.domain.spec import CardWish
 from vmctl.errors import AddressTaken, ClaimLost
-from vmctl.ports import Store
 
 HOSTS = ("kvm1", "kvm2", "kvm3")
 NAT, LAN = CardWish(network="nat"), CardWish(network="lan")
@@ -232,21 +231,6 @@ def test_a_mac_that_another_server_has_is_not_used(mine: Claimant, host: str) ->
     assert defined(mine.stage.fleet, "kvm1", "web") is None
 
 
-class Overtaken:
-    """A store before which another is quicker: it admits what was about to be picked."""
-
-    def __init__(self, store: Store, overtake: Callable[[], None]) -> None:
-        self._store = store
-        self._overtake = overtake
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def readdress(self, *args: Any) -> None:
-        self._overtake()
-        self._store.readdress(*args)
-
-
 def test_who_is_overtaken_as_it_is_given_another_address_looks_again(stage: Stage) -> None:
     sql, left = stage.sql, [SECOND, THIRD]
 
@@ -255,7 +239,7 @@ def test_who_is_overtaken_as_it_is_given_another_address_looks_again(stage: Stag
             wanted = a_wanted("kvm2", nics=(a_nic(left[0]),))
             admit(sql, stage.world.leases, f"quicker-{left.pop(0)}", wanted)
 
-    stage.store = cast("Store", Overtaken(sql, overtake))
+    stage.store = overtaken_at(sql, overtake, "readdress")
     mine = a_claimant(stage, Answering(there={FIRST}))
 
     build = mine.claimed("web", "kvm1", LAN)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import by_hand
-from tests.support.claimants import Claimant, a_claimant, defined
+from tests.support.claimants import Claimant, a_claimant, defined, overtaken_at
 from tests.support.inventories import an_inventory
 from tests.support.servers import SPEC
 from tests.support.stage import GROUPS, Stage, a_stage, beside, on_stage
@@ -30,7 +30,6 @@ from vmctl.services.order import Order
 from vmctl.services.site import Site
 
 if TYPE_CHECKING:
-    from vmctl.domain.operation import Token
     from vmctl.ports import Store
 
 INVENTORY = an_inventory("""
@@ -228,25 +227,6 @@ def test_another_operators_server_keeps_its_own(stage: Stage, mine: Claimant) ->
         work.claim(work)
 
 
-class Overtaken:
-    """A store before which another is quicker: it admits what was about to be chosen."""
-
-    def __init__(self, store: Store, overtake: Callable[[], None]) -> None:
-        self._store = store
-        self._overtake = overtake
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def repin(self, *args: Any) -> None:
-        self._overtake()
-        self._store.repin(*args)
-
-    def admit(self, *args: Any, **more: Any) -> Token:
-        self._overtake()
-        return self._store.admit(*args, **more)
-
-
 def overtaken(stage: Stage, *cpus: int) -> Store:
     """The store of a stage, in which others take these CPUs, one at each try."""
     sql, left = stage.sql, list(cpus)
@@ -256,7 +236,7 @@ def overtaken(stage: Stage, *cpus: int) -> Store:
             wanted = replace(a_wanted("kvm1"), cpus=(left[0],))
             admit(sql, stage.world.leases, f"quicker-{left.pop(0)}", wanted)
 
-    return cast("Store", Overtaken(sql, overtake))
+    return overtaken_at(sql, overtake, "repin", "admit")
 
 
 def test_who_is_overtaken_as_it_is_given_another_looks_again(stage: Stage, mine: Claimant) -> None:
