@@ -337,7 +337,7 @@ def _channel(link: Link, deadline: float) -> Channel:
             if time.monotonic() >= until:
                 raise
             time.sleep(_PAUSE)
-        except Exception:
+        except Exception:  # whatever it is goes on, unless all that it says is that time is over
             if link.alive and time.monotonic() >= deadline:
                 raise OutOfTime from None
             raise

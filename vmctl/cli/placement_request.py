@@ -21,7 +21,8 @@ _WHAT_IF = (
     click.option("--remove", "removed", metavar="HOST", multiple=True,
                  help="as if this host were not there; repeatable"),
     click.option("--add-host", "added", metavar="name=…,vcpus=…,memory=…,disk=…", multiple=True,
-                 help="as if there were this host too; repeatable"),
+                 help="as if there were this host too, with dedicated_cpus=N beside if it has any;"
+                      " repeatable"),
 )  # fmt: skip
 
 _WISHES = (
