@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T", bound="Named")
 
+_LOOKS = 0.1
+"""How often the caller's thread looks up, in seconds.
+
+A signal may be taken by any thread, and only the main one answers it: one that waited without end
+would learn of a ^C when the first call has ended.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ok(Generic[R]):
@@ -92,9 +99,11 @@ def _gather(
     while len(found) < len(names):
         left = None if until is None else until - time.monotonic()
         try:
-            name, outcome = ended.get(timeout=None if left is None else max(left, 0))
+            name, outcome = ended.get(timeout=_LOOKS if left is None else max(min(left, _LOOKS), 0))
         except queue.Empty:
-            break
+            if left is not None and left <= 0:
+                break
+            continue
         found[name] = outcome
     late = Failed(TimedOut(f"no answer within {deadline or 0:g} s"))
     return {name: found.get(name, late) for name in names}

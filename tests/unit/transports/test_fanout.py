@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -49,6 +50,23 @@ def test_no_more_than_the_limit_work_at_once() -> None:
     fanout(work, THINGS, limit=5)
 
     assert most[0] == 5
+
+
+def test_a_signal_that_a_call_took_is_answered_while_it_goes_on() -> None:
+    answered = threading.Event()
+
+    def work(_: Thing) -> bool:
+        time.sleep(0.2)  # the caller waits by now
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        return answered.wait(10)
+
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: answered.set())
+    try:
+        done = fanout(work, THINGS[:1])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert done["h0"] == Ok(value=True)
 
 
 def test_a_failure_is_a_value_and_spares_the_others() -> None:
