@@ -7,22 +7,22 @@ network's arbiter is held as well, and what the records on all its hosts say is 
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmctl.domain.plain import to_plain
 from vmctl.domain.record import AttemptState, ServerState
-from vmctl.domain.server_record import from_xml
 from vmctl.domain.spec import CardWish
 from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseLost, TimedOut
 from vmctl.services.fanout import Ok, fanout
+from vmctl.services.holding import Held, held_by
 from vmctl.services.hosts import sample_of, sighting
 from vmctl.services.pinning import settle_cpus, with_definitions
-from vmctl.services.planning import look_at_filters, nics_of, pick_addresses, spans_from, wire_of
+from vmctl.services.planning import look_at_filters, nics_of, pick_addresses, spans_from
 from vmctl.services.rounds import Round, Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from vmctl.domain.build import Build, Card
     from vmctl.domain.catalog import ServerGroup
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vmctl.domain.inventory import Inventory
     from vmctl.domain.network import Network
     from vmctl.domain.record import Claim
-    from vmctl.domain.sample import Guest, HostSample
+    from vmctl.domain.sample import HostSample
     from vmctl.ports import HostLease, Neighbours
     from vmctl.sagas.work import Work, World
     from vmctl.services.judging import Judge
@@ -41,14 +41,6 @@ _PATIENCE = 150.0
 """Seconds to wait for a lease that others want too: each holds it for a look and a definition."""
 
 _READDRESSED = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What records on hosts hold: addresses and MACs, each with the server that has it."""
-
-    addresses: Mapping[tuple[str, str], str]  # (network, address): server
-    macs: Mapping[str, str]
 
 
 class Claims:
@@ -349,37 +341,6 @@ class Claims:
         kept = tuple(one for one in card.addresses if one not in lost)
         wish = CardWish(network=card.network, fixed=kept)
         return replace(card, addresses=pick_addresses(network, wish, held - set(kept)))
-
-
-def held_by(looks: Iterable[tuple[Host, HostSample]], networks: Collection[Network]) -> Held:
-    """Say what the records of all servers on these hosts hold, of addresses on these networks.
-
-    Another inventory may call a network otherwise: what is on the same bridge is on it, too.
-    """
-    addresses: dict[tuple[str, str], str] = {}
-    macs: dict[str, str] = {}
-    for host, sample in looks:
-        wires = {
-            one.name: wire_of(sample, one.source.kind, one.source.on(host)) for one in networks
-        }
-        for guest in sample.guests:
-            for card in _cards(guest):
-                macs[card.mac] = guest.uuid
-                wire = wire_of(sample, card.kind, card.source)
-                for name, own in wires.items():
-                    if wire == own or (card.spans and card.network == name):
-                        addresses |= {(name, one): guest.uuid for one in card.addresses}
-    return Held(addresses=addresses, macs=macs)
-
-
-def _cards(guest: Guest) -> tuple[Card, ...]:
-    """Give the cards that a guest's record says it has; a record that cannot be read has none."""
-    if guest.record is None:
-        return ()
-    try:
-        return from_xml(guest.record).build.cards
-    except ValueError:
-        return ()
 
 
 def with_sample(record: HostRecord, sample: HostSample) -> HostRecord:
