@@ -322,6 +322,7 @@ class App:
             owner=self.owner,
             hosts=self.inventory.hosts,
             claim=self.claims.claim,
+            settled=self.claims.settled,
             tell=tell,
         )
 

@@ -7,6 +7,7 @@ last: until then all can be undone, and the server is what it was.
 from __future__ import annotations
 
 import base64
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +15,7 @@ from vmctl.domain.exchange import Exchange, as_seen, changed
 from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import Power, ServerState
 from vmctl.domain.server_record import ServerRecord, to_xml
-from vmctl.errors import Conflict, NameTaken, NotFound, RemoteFailed
+from vmctl.errors import ClaimLost, Conflict, NameTaken, NotFound, RemoteFailed
 from vmctl.sagas import power, presence
 from vmctl.sagas.power import own_machine
 from vmctl.sagas.saga import Saga, Step
@@ -203,10 +204,10 @@ def restore(work: Work) -> None:
         work.tell(error.message)
         rest = {key: value for key, value in exchange.was.items() if key != "name"}
         _replan(work, replace(before, name=exchange.new.name), rest)
-    _define(work)
+    _define(work, back=True)
 
 
-def _define(work: Work) -> None:
+def _define(work: Work, *, back: bool = False) -> None:
     hypervisor, build = work.hypervisor, work.build
     if hypervisor.machine(build.server) is None:
         work.claim(work)
@@ -215,16 +216,15 @@ def _define(work: Work) -> None:
     machine = own_machine(work)
     if machine.name != build.name:
         hypervisor.ensure_named(build.server, build.name)
-    xml = work.world.renderer.domain(
-        work.spec,
-        build,
-        owner=work.world.store.uuid(),
-        offers=hypervisor.offers(),
-        place=hypervisor.pool(build.pool),
-        console_password=work.secrets.console_password,
-        shared=work.shared_cpus,
-    )
-    hypervisor.ensure_defined(build.server, xml)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(work.settled(work))
+        except ClaimLost as error:
+            if not back:
+                raise
+            # There it was before, and nobody may refuse it.
+            work.tell(f"it keeps the CPUs that it had: {error.message}")
+        power.define_there(work, build.name)
     # Whoever died between a claim and this has left it without.
     power.start_with_host(work)
 

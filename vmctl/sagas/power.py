@@ -169,16 +169,22 @@ def follow(work: Work) -> None:
 
 def define(work: Work) -> None:
     """Have the domain defined anew from the record; where it is gone, claimed anew."""
-    hypervisor = work.hypervisor
-    if hypervisor.machine(work.build.server) is None:
+    if work.hypervisor.machine(work.build.server) is None:
         work.build = replace(work.build, name=work.spec.name)
         work.claim(work)
         start_with_host(work)
         return
     machine = own_machine(work)
+    with work.settled(work):
+        define_there(work, machine.name)
+
+
+def define_there(work: Work, name: str) -> None:
+    """Have the domain that stands defined by the record, under this name."""
+    hypervisor = work.hypervisor
     xml = work.world.renderer.domain(
         work.spec,
-        replace(work.build, name=machine.name),
+        replace(work.build, name=name),
         owner=work.world.store.uuid(),
         offers=hypervisor.offers(),
         place=hypervisor.pool(work.build.pool),

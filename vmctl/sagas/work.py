@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from vmctl.domain.spec import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from vmctl.domain.build import Build
     from vmctl.domain.host import Host
@@ -62,6 +64,12 @@ class Work:
     build: Build
     claim: Callable[[Work], None]
     """Have the last look at the host under its lease, and define the domain there."""
+
+    settled: Callable[[Work], AbstractContextManager[None]] = lambda _: nullcontext()
+    """Within it a domain that stands is defined anew: its own CPUs are nobody else's meanwhile.
+
+    ClaimLost where others are bound to them, and too few are left. By default they are believed.
+    """
 
     secrets: Secrets = field(default_factory=Secrets)
     networks: Mapping[str, Network] = field(default_factory=dict)

@@ -104,6 +104,7 @@ def carry_out(recovery: Recovery, server: Server, errand: Errand) -> Server:
             params=params,
             secrets=errand.secrets,
             claim=recovery.claim,
+            settled=recovery.settled,
             peers=tuple(one for one in recovery.hosts.values() if one.name != host.name),
             tell=lambda words: errand.tell(server.name, host.name, words),
             check=errand.check,

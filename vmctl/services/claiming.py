@@ -6,7 +6,7 @@ network's arbiter is held as well, and what the records on all its hosts say is 
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from vmctl.errors import AddressTaken, ArbiterDown, ClaimLost, HostError, LeaseL
 from vmctl.services.fanout import Ok, fanout
 from vmctl.services.holding import Held, held_by
 from vmctl.services.hosts import sample_of, sighting
-from vmctl.services.pinning import settle_cpus, with_definitions
+from vmctl.services.pinning import own_cpus, settle_cpus, with_definitions
 from vmctl.services.planning import look_at_filters, nics_of, pick_addresses, spans_from
 from vmctl.services.rounds import Round, Rounds
 
@@ -82,13 +82,7 @@ class Claims:
                     )
                 )
                 rounds.append(held)
-            here = stack.enter_context(
-                self._hosts.join(
-                    work.host.name,
-                    lambda: self._world.host_leases.hold(work.host, wait=_PATIENCE),
-                    lambda: self._look(work.host),
-                )
-            )
+            here = stack.enter_context(self._on(work.host))
             work.boot = here.seen.boot_id
             work.tell("claim")
             with here.lock:
@@ -114,14 +108,32 @@ class Claims:
             for lease in leases:
                 lease.check()
             hypervisor.ensure_defined(work.spec.id, xml)
-            if not all(lease.remaining for lease in leases):
-                # It took too long: someone else may have looked before it stood there.
-                raise LeaseLost(
-                    work.host.name,
-                    f"{work.host.name}: the lease ran out while {work.spec.name} was defined",
-                    hint="what was defined is undone; run the command again",
-                    reason="lease",
-                )
+            _refuse_overtime(work, leases)
+
+    @contextmanager
+    def settled(self, work: Work) -> Iterator[None]:
+        """Hold the lease of its host while a server with CPUs of its own is defined anew there.
+
+        They stay as they are but where others are bound to them: then it has others from now on.
+        ClaimLost where too few are left.
+        """
+        if not own_cpus(work.spec):
+            yield
+            return
+        with self._on(work.host) as here:
+            with here.lock:
+                settle_cpus(work, here.seen, stands=True)
+            here.lease.check()
+            yield
+            _refuse_overtime(work, (here.lease,))
+
+    def _on(self, host: Host) -> AbstractContextManager[Round[HostSample]]:
+        """Hold the lease of a host, which was looked at under it."""
+        return self._hosts.join(
+            host.name,
+            lambda: self._world.host_leases.hold(host, wait=_PATIENCE),
+            lambda: self._look(host),
+        )
 
     def _name(self) -> str:
         self._owner = self._owner or self._world.store.uuid()
@@ -357,3 +369,14 @@ def with_sample(record: HostRecord, sample: HostSample) -> HostRecord:
         error=None,
         failed=None,
     )
+
+
+def _refuse_overtime(work: Work, leases: Collection[HostLease]) -> None:
+    """Raise LeaseLost where defining took too long: someone else may have looked before."""
+    if not all(lease.remaining for lease in leases):
+        raise LeaseLost(
+            work.host.name,
+            f"{work.host.name}: the lease ran out while {work.spec.name} was defined",
+            hint="what was defined is undone; run the command again",
+            reason="lease",
+        )

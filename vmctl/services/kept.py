@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from vmctl.domain.build import Build
@@ -14,6 +15,7 @@ from vmctl.sagas.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from vmctl.domain.host import Host
     from vmctl.domain.operation import Token
@@ -56,6 +58,7 @@ def work_of(
     params: Mapping[str, object] | None = None,
     secrets: Secrets | None = None,
     claim: Callable[[Work], None] | None = None,
+    settled: Callable[[Work], AbstractContextManager[None]] | None = None,
     peers: tuple[Host, ...] = (),
     tell: Callable[[str], None] = lambda _: None,
     check: Callable[[], None] = lambda: None,
@@ -70,6 +73,7 @@ def work_of(
         spec=from_plain(ServerSpec, wanted if isinstance(wanted, dict) else server.spec),
         build=from_plain(Build, attempt.plan),
         claim=claim or _never,
+        settled=settled or (lambda _: nullcontext()),
         secrets=secrets or Secrets(),
         networks=_read(Network, kept.get("networks")),
         groups=_read(GroupUse, kept.get("groups")),

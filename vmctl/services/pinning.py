@@ -50,10 +50,11 @@ def _both(now: str, then: str | None) -> str:
     return format_cpus(read_cpus(now) | read_cpus(then)) if then else now
 
 
-def settle_cpus(work: Work, sample: HostSample) -> None:
+def settle_cpus(work: Work, sample: HostSample, *, stands: bool = False) -> None:
     """Have a server hold CPUs that no other has, on record or on its host; ClaimLost without.
 
-    Only under the lease of the host, by a look that saw all that its machines are bound to.
+    Only under the lease of the host, by a look that saw all that its machines are bound to. One
+    that `stands` keeps what nobody else has, though its host may give it out no more.
     """
     host, mine, store = work.host, work.spec.id, work.world.store
     need = own_cpus(work.spec)
@@ -65,8 +66,11 @@ def settle_cpus(work: Work, sample: HostSample) -> None:
     for left in reversed(range(_TRIES)):
         others = (one for one in store.claims(host.name) if one.server != mine)
         held = frozenset().union(*(one.cpus for one in others))
-        cpus = choose(host, sample, need, bound | held, work.build.cpus)
-        if cpus == work.build.cpus:
+        has = work.build.cpus
+        if stands and len(has) == need and not (bound | held).intersection(has):
+            return
+        cpus = choose(host, sample, need, bound | held, has)
+        if cpus == has:
             return
         build = replace(work.build, cpus=cpus)
         try:

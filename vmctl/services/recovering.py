@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from vmctl.services.settling import owed_of, settle_create, settle_delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from contextlib import AbstractContextManager
 
     from vmctl.domain.operation import Actor, Operation, Token
     from vmctl.domain.record import Attempt, Server
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 class Recovery:
     """What recovering takes beside the record: the ports, who does it, and the hosts as they are.
 
-    The hosts are the inventory's, by name; `claim` is what a create's own work has, and `sagas` are
-    the workflows by the names and versions that stand on record.
+    The hosts are the inventory's, by name; `claim` and `settled` are what a work is given, and
+    `sagas` the workflows by the names and versions that stand on record.
     """
 
     world: World
@@ -46,6 +48,7 @@ class Recovery:
     owner: str
     hosts: Mapping[str, Host]
     claim: Callable[[Work], None]
+    settled: Callable[[Work], AbstractContextManager[None]] = lambda _: nullcontext()
     sagas: Mapping[tuple[str, int], Saga[Work]] = field(default_factory=lambda: SAGAS)
     tell: Callable[[str], None] = lambda _: None
     survey: Survey | None = None
@@ -223,6 +226,7 @@ class Case:
             params=self.operation.params,
             secrets=from_plain(Secrets, self.store.secrets_of(self.token)),
             claim=self.recovery.claim,
+            settled=self.recovery.settled,
             peers=tuple(one for one in hosts.values() if one.name != attempt.host),
             tell=self.recovery.tell,
         )

@@ -17,20 +17,32 @@ from tests.support.servers import SPEC
 from tests.support.stage import GROUPS, Stage, a_stage, beside, on_stage
 from tests.support.stood import THEIRS, identity, stand
 from tests.support.stores import ACTOR, a_wanted, admit
+from tests.support.torture_rebuild import OTHER
 from vmctl.adapters.pins import find_own_cpus
+from vmctl.domain import deed as deeds
 from vmctl.domain.placement import Choice
+from vmctl.domain.record import Power, ServerState
+from vmctl.domain.server_record import from_xml
 from vmctl.domain.spec import CardWish, Secrets, ServerSpec
-from vmctl.errors import ClaimLost
+from vmctl.errors import ClaimLost, RemoteFailed
 from vmctl.sagas import CREATE
+from vmctl.sagas.exchange import RESCUE
+from vmctl.sagas.power import REBOOT_HARD
 from vmctl.sagas.work import Work
+from vmctl.services.acting import Errand, act
 from vmctl.services.create import make_one
+from vmctl.services.exchanging import to_rescue
 from vmctl.services.hosts import look as look_at
 from vmctl.services.judging import request_for
 from vmctl.services.order import Order
 from vmctl.services.site import Site
 
 if TYPE_CHECKING:
+    from vmctl.domain.deed import Deed
+    from vmctl.domain.record import Server
     from vmctl.ports import Store
+    from vmctl.sagas.saga import Saga
+    from vmctl.services.acting import Ready
 
 INVENTORY = an_inventory("""
     hosts:
@@ -250,10 +262,10 @@ def test_who_is_overtaken_as_it_is_given_another_looks_again(stage: Stage, mine:
     assert pinned(stage, "web") == (7,)
 
 
-def test_who_is_overtaken_as_it_is_admitted_plans_again(stage: Stage) -> None:
-    stage.store = overtaken(stage, 4, 6)
+def made(stage: Stage, vcpus: int) -> ServerSpec:
+    """Have a server with CPUs of its own made on kvm1, and running."""
     mine = a_claimant(stage, inventory=INVENTORY)
-    spec = replace(asking(1), cards=(NAT,))
+    spec = replace(asking(vcpus), cards=(NAT,))
     look_at(list(INVENTORY.hosts.values()), stage.world.prober, {}, lambda: stage.sql, lambda: 0.0)
     order = Order(
         specs=(spec,),
@@ -271,10 +283,83 @@ def test_who_is_overtaken_as_it_is_admitted_plans_again(stage: Stage) -> None:
         max_attempts=1,
         saga=CREATE,
     )
+    assert make_one(site, order, spec, Choice(index=0, host="kvm1", weight=1.0), {}).fault is None
+    return spec
 
-    made = make_one(site, order, spec, Choice(index=0, host="kvm1", weight=1.0), {})
 
-    assert made.fault is None
-    machine = stage.fleet.on(INVENTORY.hosts["kvm1"]).machine(spec.id)
+def cpus_of(stage: Stage) -> tuple[tuple[int, ...], ...]:
+    """What the server has by its domain, by the record in it, and by ours."""
+    machine = stage.fleet.on(INVENTORY.hosts["kvm1"]).machine(SPEC.id)
+    assert machine is not None
+    assert machine.record is not None
+    (claim,) = stage.sql.claims("kvm1")
+    return machine.cpus, from_xml(machine.record).build.cpus, claim.cpus
+
+
+def do(stage: Stage, deed: Deed, saga: Saga[Work], ready: Ready | None = None) -> Server:
+    claims = a_claimant(stage, inventory=INVENTORY).claims
+    hosts = INVENTORY.hosts
+    recovery = replace(stage.recovery, hosts=hosts, claim=claims.claim, settled=claims.settled)
+    errand = Errand(deed=deed, saga=saga)
+    errand = replace(errand, ready=ready) if ready else errand
+    return act(recovery, stage.sql.server(SPEC.id), errand)
+
+
+def test_who_is_overtaken_as_it_is_admitted_plans_again(stage: Stage) -> None:
+    stage.store = overtaken(stage, 4, 6)
+
+    made(stage, 1)
+
+    machine = stage.fleet.on(INVENTORY.hosts["kvm1"]).machine(SPEC.id)
     assert machine is not None
     assert machine.cpus == (7,)
+
+
+def test_defined_anew_it_leaves_alone_what_somebody_was_bound_to_since(stage: Stage) -> None:
+    made(stage, 1)
+    bind(stage, "old", "4")
+    assert cpus_of(stage) == ((4,),) * 3
+
+    do(stage, deeds.REBOOT_HARD, REBOOT_HARD)
+
+    assert cpus_of(stage) == ((6,),) * 3
+
+
+def test_defined_anew_it_keeps_what_is_given_out_no_more(stage: Stage) -> None:
+    made(stage, 1)
+    fewer = replace(INVENTORY.hosts["kvm1"], dedicated_cpus=(7,))
+    claims = a_claimant(stage, inventory=replace(INVENTORY, hosts={"kvm1": fewer})).claims
+    recovery = replace(stage.recovery, hosts={"kvm1": fewer}, settled=claims.settled)
+
+    act(recovery, stage.sql.server(SPEC.id), Errand(deed=deeds.REBOOT_HARD, saga=REBOOT_HARD))
+
+    assert cpus_of(stage) == ((4,),) * 3
+
+
+def test_where_too_few_are_left_it_is_not_defined_anew(stage: Stage) -> None:
+    made(stage, 2)
+    bind(stage, "old", "6-7")
+
+    with pytest.raises(ClaimLost, match="needs 2 dedicated CPUs, 1 of 3 free"):
+        do(stage, deeds.REBOOT_HARD, REBOOT_HARD)
+
+    assert cpus_of(stage) == ((4, 6),) * 3
+    server = stage.sql.server(SPEC.id)
+    assert (server.state, server.power) == (ServerState.ACTIVE, Power.RUNNING)
+
+
+def test_a_rescue_that_is_undone_gives_back_the_cpus_that_it_had(stage: Stage) -> None:
+    made(stage, 2)
+
+    def take_and_fail(work: Work) -> None:
+        bind(stage, "old", "6-7")
+        raise RemoteFailed(work.host.name, "it does not boot")
+
+    run = next(one for one in RESCUE.steps if one.name == "run")
+    steps = (*RESCUE.steps[:-1], replace(run, do=take_and_fail))
+    with pytest.raises(RemoteFailed, match="it does not boot"):
+        do(stage, deeds.RESCUE, replace(RESCUE, steps=steps), to_rescue(INVENTORY, OTHER.use, None))
+
+    assert cpus_of(stage) == ((4, 6),) * 3
+    assert stage.sql.operations(unfinished=True) == ()
+    assert stage.sql.server(SPEC.id).state is ServerState.ACTIVE
