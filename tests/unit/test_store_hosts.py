@@ -104,3 +104,18 @@ def test_a_server_that_is_proven_gone_is_seen_there_no_more(
 
     assert sample_of(store.host("kvm1")) == replace(seen, guests=(other,))
     assert sample_of(store.host("kvm2")) == seen
+
+
+def test_a_server_that_is_given_up_where_it_stands_is_still_seen(
+    store: SqlStore, leases: Leases
+) -> None:
+    token = admit(store, leases, "web")
+    seen = HostSample(
+        taken_at=5.0, cpus=8, guests=(Guest(uuid=store.server("web").id, name="web"),)
+    )
+    store.save_samples([sighting("kvm1", seen)])
+
+    store.mark_attempt(token, 1, AttemptState.RELEASED, stands=True)
+
+    assert sample_of(store.host("kvm1")) == seen
+    assert store.claims("kvm1") == ()

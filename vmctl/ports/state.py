@@ -186,10 +186,12 @@ class Store(Protocol):
         fault: str | None = None,
         *,
         boot: str | None = None,
+        stands: bool = False,
     ) -> None:
         """Say how far an attempt went; to release one is to free its claim and addresses.
 
-        `boot` is its host's, from which on nobody knows what the server is once it is another.
+        `boot` is its host's, from which on nobody knows what the server is once it is another. Of
+        one that is released and `stands` all the same, its host's last sample still counts.
         """
 
     def finish(

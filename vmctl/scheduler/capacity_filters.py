@@ -111,7 +111,7 @@ def _cores(host: HostState, scene: Scene, ratio: float) -> Refusal | None:
     if scene.need.dedicated:
         return None
     if total <= 0 < host.total.dedicated:
-        return Refusal(f"needs {_vcpus(need)}, all CPUs of the host are dedicated", need, 0)
+        return Refusal(f"needs {_vcpus(need)}, the host has none that is shared", need, 0)
     if total <= 0 or (need <= free and need <= total):
         return None
     if need > total:

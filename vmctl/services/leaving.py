@@ -47,14 +47,16 @@ def clean_behind(work: Work, stands: Work) -> Exception | None:
 def leave_be(work: Work) -> Exception | None:
     """Give up what is left there: volumes stay as they are, for whoever they belong to."""
     try:
-        if work.hypervisor.machine(work.build.server) is None:
+        machine = work.hypervisor.machine(work.build.server)
+        if machine is None:
             presence.remove_network(work)
     except (OwnershipLost, StateError):
         raise
     except VmctlError as error:
         return error
     said = "what was left there was given up"
-    work.world.store.mark_attempt(work.token, work.build.number, AttemptState.RELEASED, said)
+    stands, number = machine is not None, work.build.number
+    work.world.store.mark_attempt(work.token, number, AttemptState.RELEASED, said, stands=stands)
     return None
 
 

@@ -104,7 +104,7 @@ def test_where_all_are_dedicated_nobody_shares_any() -> None:
     only = giving(vcpus=0)
 
     assert reasons(place(a_request(), a_fleet(only), CORE)) == {
-        "kvm1": "Core: needs 1 vCPU, all CPUs of the host are dedicated"
+        "kvm1": "Core: needs 1 vCPU, the host has none that is shared"
     }
     assert place(asking(), a_fleet(only), CORE).failed is None
 

@@ -231,10 +231,12 @@ class SqlStore(Readings):
         fault: str | None = None,
         *,
         boot: str | None = None,
+        stands: bool = False,
     ) -> None:
         """Say how far an attempt went; to release one is to free its claim and addresses."""
         with self.writing() as tx:
-            admission.mark(tx, operations.fenced(tx, token), number, state, fault, boot=boot)
+            server = operations.fenced(tx, token)
+            admission.mark(tx, server, number, state, fault, boot=boot, stands=stands)
 
     def finish(
         self,

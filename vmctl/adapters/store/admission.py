@@ -174,6 +174,7 @@ def mark(
     fault: str | None,
     *,
     boot: str | None = None,
+    stands: bool = False,
 ) -> None:
     """Say how far an attempt went, and in which boot; released, it holds nothing any more."""
     values = {"state": state, "updated": tx.now} | ({} if fault is None else {"fault": fault})
@@ -183,7 +184,7 @@ def mark(
         tx.connection.execute(update(servers).where(servers.c.id == server).values(boot=boot))
     if state is AttemptState.RELEASED:
         host = tx.connection.execute(select(attempts.c.host).where(which)).scalar()
-        if server is not None and host is not None:
+        if server is not None and host is not None and not stands:
             # Seen there before, it would pass for a stranger's until the next look.
             forget_machine(tx, host, server)
         for table in (addresses, nics, claims):
