@@ -16,7 +16,7 @@ from vmctl.errors import Busy, Conflict
 from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS, SET
 from vmctl.services.believing import follow_host
 from vmctl.services.doing import no_way_back
-from vmctl.services.fanout import Ok, fanout
+from vmctl.services.fanout import fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
 from vmctl.services.settling import owed_of
 
@@ -67,11 +67,33 @@ def unwind(recovery: Recovery, operation: Operation) -> Recovered:
 def recover_all(
     recovery: Recovery, operations: Iterable[Operation], *, back: bool = False
 ) -> dict[str, Recovered | Exception]:
-    """Resume or unwind many side by side, and tell by id how each ended."""
-    act = unwind if back else resume
-    jobs = [_Job(one.id, one) for one in operations]
-    ended = fanout(lambda job: act(recovery, job.operation), jobs, AT_ONCE)
-    return {name: one.value if isinstance(one, Ok) else one.error for name, one in ended.items()}
+    """Resume or unwind many side by side, and tell by id how each ended.
+
+    Those of one server go one after the other: only one of them may be at work on it.
+    """
+    jobs: dict[str, _Job] = {}
+    for one in operations:
+        name = one.server or one.id
+        jobs.setdefault(name, _Job(name, [])).operations.append(one)
+    found: dict[str, Recovered | Exception] = {}
+
+    def in_turn(job: _Job) -> None:
+        for one in job.operations:
+            try:
+                found[one.id] = _unless_over(recovery, one, back=back)
+            except Exception as error:  # noqa: BLE001 - one that fails never ends the others
+                found[one.id] = error
+
+    fanout(in_turn, jobs.values(), AT_ONCE)
+    return found
+
+
+def _unless_over(recovery: Recovery, operation: Operation, *, back: bool) -> Recovered:
+    """Recover one that another one of its server's may have ended since it was listed."""
+    now = recovery.world.store.operation(operation.id)
+    if now.state.over and not operation.state.over:
+        return Recovered(operation=now, state=now.state)
+    return _recover(recovery, now, back=back)
 
 
 def pay_owed(recovery: Recovery, hosts: Collection[str]) -> tuple[Recovered, ...]:
@@ -195,7 +217,7 @@ def _is_settled(operation: Operation, server: Server) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Job:
     name: str
-    operation: Operation
+    operations: list[Operation]
 
 
 __all__ = [

@@ -283,6 +283,23 @@ def test_a_delete_on_a_host_that_does_not_answer_is_owed_and_off_the_list(stage:
     assert gone_or_whole(stage) == "gone"
 
 
+def test_all_that_waits_for_one_server_is_over_at_once(stage: Stage) -> None:
+    owe(stage)
+    for host in ("kvm1", "kvm2"):
+        stage.fleet.set_down(host, down=True)
+    delete(stage)
+    for host in ("kvm1", "kvm2"):
+        stage.fleet.set_down(host, down=False)
+    waiting = orphans(stage.sql, stage.world.leases)
+    assert sorted(one.kind for one in waiting) == ["server-create", "server-delete"]
+
+    ended = recover_all(stage.recovery, waiting)
+
+    assert [one for one in ended.values() if isinstance(one, Exception)] == []
+    assert orphans(stage.sql, stage.world.leases) == ()
+    assert gone_or_whole(stage) == "gone"
+
+
 def test_a_delete_that_has_begun_has_no_way_back(stage: Stage) -> None:
     create(stage)
     delete(stage, saga=failing(DELETE, "volumes", acts=False))
