@@ -56,6 +56,13 @@ def create_words(name: str, *words: str, on: str | None = None) -> list[str]:
     return ["server", "create", name, "--flavor", FLAVOR, "--image", stock.IMAGE, *place, *words]
 
 
+def unleased(lab: Lab, *hosts: str) -> str:
+    """An address on `default` that none of these has leased: a lease outlives its server."""
+    leased = "".join(lab.virsh_ok(host, "net-dhcp-leases", "default") for host in hosts)
+    free = (f"192.168.122.{last}" for last in range(100, 250))
+    return next(one for one in free if f"{one}/" not in leased)
+
+
 def create(mine: Vmctl, name: str, *words: str, on: str | None = None, **environ: str) -> Ended:
     """Create and wait for the end."""
     return mine(*create_words(name, *words, on=on), seconds=LONG, **environ)

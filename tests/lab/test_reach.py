@@ -22,12 +22,7 @@ KEY = ("--key-name", stock.KEYPAIR)
 
 @pytest.fixture(scope="module")
 def address(shared_lab: Lab) -> str:
-    """An address that neither host has leased: a lease outlives its server by an hour."""
-    leased = "".join(
-        shared_lab.virsh_ok(host, "net-dhcp-leases", "default") for host in ("kvm1", "kvm3")
-    )
-    free = (f"192.168.122.{last}" for last in range(100, 250))
-    return next(one for one in free if f"{one}/" not in leased)
+    return servers.unleased(shared_lab, "kvm1", "kvm3")
 
 
 @pytest.fixture(scope="module")

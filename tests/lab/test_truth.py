@@ -33,7 +33,10 @@ POOL = "/var/lib/libvirt/images"
 def web(shared_lab: Lab, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vmctl]:
     """An operator with one server that is up, `web` on kvm1, for all the tests here."""
     mine = servers.operator(shared_lab, tmp_path_factory.mktemp("truth") / "home", model)
-    ended = servers.create(mine, "web", "--key-name", "lab", "--wait-for", "ssh", on="kvm1")
+    # It will be moved to kvm3, and is to keep its address there.
+    address = servers.unleased(shared_lab, "kvm1", "kvm3")
+    words = ("--nic", f"net-id=default,v4-fixed-ip={address}", "--key-name", "lab")
+    ended = servers.create(mine, "web", *words, "--wait-for", "ssh", on="kvm1")
     assert ended.code == 0, ended.err
     yield mine
     shared_lab.do("up", "--hosts", str(shared_lab.plan.count))
