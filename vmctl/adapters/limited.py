@@ -60,11 +60,12 @@ def limited(
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), daemon=True).start()
     until = time.monotonic() + max(seconds, 0)
-    while meanwhile is not None and not call.ended.wait(_NOW_AND_THEN):
+    # Never in one go: a signal that another thread took is answered only between two waits.
+    while not call.ended.wait(min(_NOW_AND_THEN, max(until - time.monotonic(), 0))):
         if time.monotonic() >= until:
             break
-        meanwhile()
-    call.ended.wait(max(until - time.monotonic(), 0))
+        if meanwhile is not None:
+            meanwhile()
     with call.lock:
         call.left = True
     if result:

@@ -82,15 +82,13 @@ class Modes:
             # A guard that somebody killed guards no more.
             with contextlib.suppress(OSError):
                 self._guard.stdin.write(word)
-                self._guard.stdin.flush()
 
 
 @contextlib.contextmanager
-def raw(fd: int) -> Iterator[Modes]:
-    """Have a terminal raw for as long as the block runs."""
+def kept(fd: int) -> Iterator[Modes]:
+    """Have a terminal's modes as they were once the block is over."""
     modes = Modes(fd)
     try:
-        modes.raw()
         yield modes
     finally:
         modes.close()
@@ -103,6 +101,7 @@ def _guard(fd: int) -> subprocess.Popen[bytes] | None:
         now = subprocess.run(asked, stdin=fd, capture_output=True, text=True, check=True)
         return subprocess.Popen(
             ["sh", "-c", _GUARD, "sh", now.stdout.strip()],
+            bufsize=0,  # a signal may have its word to say in the midst of another one's
             stdin=subprocess.PIPE,
             stdout=fd,
             stderr=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import errno
 import os
 import select
 import signal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from vmctl.adapters import modes
 from vmctl.errors import VmctlError
@@ -38,15 +38,19 @@ def talk(console: Console, *, escape: bytes, window: Window | None = None) -> bo
     that nobody reads any more raises BrokenPipeError.
     """
     if not os.isatty(_KEYS):
-        return _Talk(console, b"", None).run(None)
-    with _resized() as resized, modes.raw(_KEYS) as mine, _stoppable(mine, resized):
+        with _Bell() as bell:
+            return _Talk(console, b"", None).run(bell)
+    with _resized() as bell, modes.kept(_KEYS) as mine, _stoppable(mine):
+        # Only now that whatever stops us is met.
+        mine.raw()
         try:
-            return _Talk(console, escape, window).run(resized)
+            return _Talk(console, escape, window).run(bell)
         finally:
             # Whatever comes next begins a line.
             with contextlib.suppress(OSError):
                 if os.isatty(_SCREEN):
                     os.write(_SCREEN, b"\r\n")
+            mine.restore()
 
 
 class _Talk:
@@ -57,12 +61,12 @@ class _Talk:
         self._unsent = b""
         self._heard = True  # whether keys may still come
 
-    def run(self, resized: _Bell | None) -> bool:
+    def run(self, bell: _Bell) -> bool:
         self._look()
         while True:
-            ready, free = self._wait(resized)
-            if resized is not None and resized in ready:
-                resized.answer()
+            ready, free = self._wait(bell)
+            if bell in ready:
+                bell.answer()
                 self._look()
             if self._console in ready and not self._listen():
                 return False
@@ -72,10 +76,9 @@ class _Talk:
             if self._console in free:
                 self._send()
 
-    def _wait(self, resized: _Bell | None) -> tuple[list[Ear], list[Ear]]:
-        ears: list[Ear] = [self._console]
+    def _wait(self, bell: _Bell) -> tuple[list[Ear], list[Ear]]:
+        ears: list[Ear] = [self._console, bell]
         ears += [_KEYS] if self._heard and len(self._unsent) < _MOST else []
-        ears += [] if resized is None else [resized]
         mouths: list[Ear] = [self._console] if self._unsent else []
         telling = self._window is not None and self._window.ready
         ready, free, _ = select.select(ears, mouths, [], _QUIET if telling else None)
@@ -136,7 +139,10 @@ def _show(said: bytes) -> None:
 
 
 class _Bell:
-    """A signal as something that can be waited for together with the rest."""
+    """Any signal as something that can be waited for together with the rest.
+
+    It may have been taken by another thread, and is answered once the main one looks up.
+    """
 
     def __init__(self) -> None:
         self._ear, self._bell = os.pipe()
@@ -146,36 +152,33 @@ class _Bell:
     def fileno(self) -> int:
         return self._ear
 
-    def ring(self, *_: object) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._bell, b"!")
-
     def answer(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._ear, _PIECE)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        self._before = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._before)
         os.close(self._ear)
         os.close(self._bell)
 
 
 @contextlib.contextmanager
 def _resized() -> Iterator[_Bell]:
-    bell = _Bell()
-    try:
-        with _handled(signal.SIGWINCH, bell.ring):
-            yield bell
-    finally:
-        bell.close()
+    """Give a bell that rings when the terminal's size has changed as well."""
+    with _Bell() as bell, _handled(signal.SIGWINCH, lambda _number, _frame: None):
+        yield bell
 
 
 @contextlib.contextmanager
-def _stoppable(mine: modes.Modes, resized: _Bell) -> Iterator[None]:
+def _stoppable(mine: modes.Modes) -> Iterator[None]:
     """Have the terminal as it was while we are stopped, and raw again when we go on."""
 
     def go_on(_number: int, _frame: FrameType | None) -> None:
         mine.raw()
-        resized.ring()
 
     def stop(number: int, frame: FrameType | None) -> None:
         mine.restore()
