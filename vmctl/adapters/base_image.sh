@@ -18,8 +18,9 @@ remove() {
     v vol-delete --pool="$pool" --vol="$name"
 } >/dev/null 2>&1
 # Tells the other side from time to time that a process is at work, and ends it if nobody is there.
+# Killed, it leaves a sleep behind, on whose end nobody is to wait.
 guard() {
-    while sleep 2 && kill -0 "$1"; do
+    while sleep 2 5>&- && kill -0 "$1"; do
         printf 'beat %s\n' "$(sed -n 's/^wchar: //p' "/proc/$1/io")" >&5 || break
     done
     kill "$1"
