@@ -28,7 +28,7 @@ _FIXED = (
     "ControlPath=none",
     "ConnectTimeout=10",
 )
-_PLAIN = re.compile(r"[\w./:@%+=~,-]+", re.ASCII)
+_PLAIN = re.compile(r"(?!=)[\w./:@%+=~,-]+", re.ASCII)
 _FLAGS = frozenset("46AaCfGgKkMNnqsTtVvXxYy")
 _VALUED = frozenset("BbcDEeFIiJLlmOopPQRSWw")
 

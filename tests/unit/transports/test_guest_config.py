@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from vmctl.adapters.guest_config import Entry, config_text
@@ -100,6 +100,8 @@ WORDS = st.text(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(WORDS, WORDS)
+@example("=", "0")
+@example("=x", "=")
 def test_every_value_is_read_as_it_was_meant(tmp_path: Path, login: str, name: str) -> None:
     assume("${" not in name and not login[0].isspace() and "%" not in login)
     file = written(tmp_path, entry(login=login, identity=f"/keys/{name}"))
