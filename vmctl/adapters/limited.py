@@ -61,11 +61,18 @@ def limited(
     threading.Thread(target=context.run, args=(run,), daemon=True).start()
     until = time.monotonic() + max(seconds, 0)
     # Never in one go: a signal that another thread took is answered only between two waits.
-    while not call.ended.wait(min(_NOW_AND_THEN, max(until - time.monotonic(), 0))):
-        if time.monotonic() >= until:
-            break
-        if meanwhile is not None:
-            meanwhile()
+    try:
+        while not call.ended.wait(min(_NOW_AND_THEN, max(until - time.monotonic(), 0))):
+            if time.monotonic() >= until:
+                break
+            if meanwhile is not None:
+                meanwhile()
+    except BaseException:
+        with call.lock:
+            call.left = True
+        for value in result:
+            discard(value)
+        raise
     with call.lock:
         call.left = True
     if result:

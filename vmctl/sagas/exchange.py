@@ -7,7 +7,7 @@ last: until then all can be undone, and the server is what it was.
 from __future__ import annotations
 
 import base64
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +15,7 @@ from vmctl.domain.exchange import Exchange, as_seen, changed
 from vmctl.domain.plain import from_plain, to_plain
 from vmctl.domain.record import Power, ServerState
 from vmctl.domain.server_record import ServerRecord, to_xml
-from vmctl.errors import ClaimLost, Conflict, NameTaken, NotFound, RemoteFailed
+from vmctl.errors import Conflict, NameTaken, NotFound, RemoteFailed
 from vmctl.sagas import power, presence
 from vmctl.sagas.power import own_machine
 from vmctl.sagas.saga import Saga, Step
@@ -216,14 +216,8 @@ def _define(work: Work, *, back: bool = False) -> None:
     machine = own_machine(work)
     if machine.name != build.name:
         hypervisor.ensure_named(build.server, build.name)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(work.settled(work))
-        except ClaimLost as error:
-            if not back:
-                raise
-            # There it was before, and nobody may refuse it.
-            work.tell(f"it keeps the CPUs that it had: {error.message}")
+    # What it had before is still its own: nobody may refuse it.
+    with nullcontext() if back else work.settled(work):
         power.define_there(work, build.name)
     # Whoever died between a claim and this has left it without.
     power.start_with_host(work)

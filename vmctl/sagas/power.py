@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vmctl.domain.cpus import read_cpus
 from vmctl.domain.record import Power
 from vmctl.errors import (
     AddressTaken,
@@ -194,6 +195,15 @@ def define_there(work: Work, name: str) -> None:
     hypervisor.ensure_defined(work.build.server, xml)
 
 
+def bind_back(work: Work) -> None:
+    """Have the domain that stands bound to the CPUs of its own that it has on record."""
+    machine = work.hypervisor.machine(work.build.server)
+    if not work.build.cpus or machine is None or not is_ours(work, machine):
+        return
+    if set(work.build.cpus) != (set(machine.cpus) or read_cpus(machine.pins)):
+        define_there(work, machine.name)
+
+
 def power_off(work: Work) -> None:
     """Have it off, if it is there at all."""
     if work.hypervisor.machine(work.build.server) is not None:
@@ -240,7 +250,7 @@ REBOOT_HARD: Saga[Work] = Saga(
     steps=(
         Step(name="off", do=power_off, undo=run_again),
         Step(name="follow", do=rename),
-        Step(name="define", do=define),
+        Step(name="define", do=define, undo=bind_back),
         _RUN,
     ),
 )

@@ -108,7 +108,7 @@ class Claims:
             for lease in leases:
                 lease.check()
             hypervisor.ensure_defined(work.spec.id, xml)
-            _refuse_overtime(work, leases)
+            _refuse_overtime(work, leases, "what was defined is undone; run the command again")
 
     @contextmanager
     def settled(self, work: Work) -> Iterator[None]:
@@ -121,11 +121,11 @@ class Claims:
             yield
             return
         with self._on(work.host) as here:
+            here.lease.check()
             with here.lock:
                 settle_cpus(work, here.seen, stands=True)
-            here.lease.check()
             yield
-            _refuse_overtime(work, (here.lease,))
+            _refuse_overtime(work, (here.lease,), "run the command again")
 
     def _on(self, host: Host) -> AbstractContextManager[Round[HostSample]]:
         """Hold the lease of a host, which was looked at under it."""
@@ -183,7 +183,8 @@ class Claims:
                 hint=f"vmctl host check {host.name}",
                 reason="libvirt",
             )
-        if not host.dedicated_cpus:
+        claims = () if host.dedicated_cpus else self._world.store.claims(host.name)
+        if not host.dedicated_cpus and not any(one.cpus for one in claims):
             return sample
         return with_definitions(sample, self._world.hypervisors.on(host))
 
@@ -371,12 +372,12 @@ def with_sample(record: HostRecord, sample: HostSample) -> HostRecord:
     )
 
 
-def _refuse_overtime(work: Work, leases: Collection[HostLease]) -> None:
+def _refuse_overtime(work: Work, leases: Collection[HostLease], hint: str) -> None:
     """Raise LeaseLost where defining took too long: someone else may have looked before."""
     if not all(lease.remaining for lease in leases):
         raise LeaseLost(
             work.host.name,
             f"{work.host.name}: the lease ran out while {work.spec.name} was defined",
-            hint="what was defined is undone; run the command again",
+            hint=hint,
             reason="lease",
         )

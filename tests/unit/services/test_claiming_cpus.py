@@ -348,6 +348,27 @@ def test_where_too_few_are_left_it_is_not_defined_anew(stage: Stage) -> None:
     assert (server.state, server.power) == (ServerState.ACTIVE, Power.RUNNING)
 
 
+def test_given_others_that_it_could_not_be_bound_to_it_is_on_the_way_back(stage: Stage) -> None:
+    made(stage, 1)
+    bind(stage, "old", "4")
+    once = []
+
+    def fail_once(work: Work) -> None:
+        with work.settled(work):
+            once.append(work.build.cpus)
+            raise RemoteFailed(work.host.name, "it cannot be defined")
+
+    steps = tuple(
+        replace(one, do=fail_once) if one.name == "define" else one for one in REBOOT_HARD.steps
+    )
+    with pytest.raises(RemoteFailed, match="it cannot be defined"):
+        do(stage, deeds.REBOOT_HARD, replace(REBOOT_HARD, steps=steps))
+
+    assert once == [(6,)]
+    assert cpus_of(stage) == ((6,),) * 3
+    assert stage.sql.server(SPEC.id).power is Power.RUNNING
+
+
 def test_a_rescue_that_is_undone_gives_back_the_cpus_that_it_had(stage: Stage) -> None:
     made(stage, 2)
 
