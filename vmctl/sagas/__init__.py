@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vmctl.sagas.create import CREATE
 from vmctl.sagas.delete import CLEANUP, DELETE
 from vmctl.sagas.exchange import EXCHANGES, OLDER_EXCHANGES
-from vmctl.sagas.power import POWER
+from vmctl.sagas.power import OLDER_POWER, POWER
 from vmctl.sagas.setting import OLDER_SET, PASSWORD, SET
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PRESENT = (CREATE, DELETE, CLEANUP, *POWER, *EXCHANGES, SET, PASSWORD)
 """What is begun now."""
 
-OLDER = (*OLDER_EXCHANGES, OLDER_SET)
+OLDER = (*OLDER_EXCHANGES, *OLDER_POWER, OLDER_SET)
 """What was begun before, by tables that have changed since; it may be on record still."""
 
 SAGAS: Mapping[tuple[str, int], Saga[Work]] = {

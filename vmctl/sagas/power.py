@@ -246,7 +246,7 @@ REBOOT: Saga[Work] = Saga(
 
 REBOOT_HARD: Saga[Work] = Saga(
     name="server-reboot-hard",
-    version=1,
+    version=2,
     steps=(
         Step(name="off", do=power_off, undo=run_again),
         Step(name="follow", do=rename),
@@ -265,3 +265,13 @@ SUSPEND: Saga[Work] = Saga(
 RESUME: Saga[Work] = Saga(name="server-resume", version=1, steps=(_RUN,))
 
 POWER = (START, STOP, REBOOT, REBOOT_HARD, PAUSE, UNPAUSE, SUSPEND, RESUME)
+OLDER_POWER = (
+    replace(
+        REBOOT_HARD,
+        version=1,
+        steps=tuple(
+            replace(one, undo=None) if one.name == "define" else one for one in REBOOT_HARD.steps
+        ),
+    ),
+)
+"""The hard reboot as it was when a server's CPUs were bound by the record alone."""

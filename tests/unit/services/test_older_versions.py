@@ -14,7 +14,16 @@ from sqlalchemy import select, update
 from tests.support.built import Deed
 from tests.support.stage import SPEC, Stage, a_stage, copy_stage, create, on_stage
 from tests.support.tables import Killed, dying
-from tests.support.torture_rebuild import NOW, on_hosts, picture, rebuilding, rescuing, unrescuing
+from tests.support.torture_rebuild import (
+    NOW,
+    hard,
+    on_hosts,
+    picture,
+    rebuilding,
+    rescuing,
+    stopping,
+    unrescuing,
+)
 from tests.support.torture_set import changing
 from tests.support.trying import RESUME, UNWIND
 from tests.support.verdict import assert_over
@@ -31,7 +40,10 @@ DOING = {
     "server-unrescue": unrescuing,
     "server-rebuild": rebuilding,
     "server-set": changing,
+    "server-reboot-hard": hard,
 }
+BEFORE: dict[str, Deed] = {"server-unrescue": rescuing(), "server-reboot-hard": stopping}
+"""What is done first, or it would change nothing."""
 
 
 @pytest.fixture
@@ -76,9 +88,9 @@ def as_it_was_written(stage: Stage) -> None:
 def test_what_an_older_version_began_is_brought_to_its_end_or_undone_step_by_step(
     made: Path, name: str, version: int
 ) -> None:
-    if name == "server-unrescue":
-        with on_stage(made) as stage:
-            rescuing()(stage)
+    with on_stage(made) as stage:
+        if name in BEFORE:
+            BEFORE[name](stage)
     saga, doing = SAGAS[name, version], DOING[name]
     before, wanted = after(made), after(made, doing())
     assert before != wanted
