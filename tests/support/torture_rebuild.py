@@ -20,7 +20,7 @@ from tests.support.built import INVENTORY, Deed, creating, deleting, on_site
 from tests.support.stage import SPEC, Stage
 from tests.support.tables import failing
 from tests.support.torture import GONE, Torture, Trial, main, of_all_versions
-from tests.support.torture_power import failed
+from tests.support.torture_power import NOW, failed
 from tests.support.verdict import assert_over, seen_again, without_bases
 from vmctl.domain import deed as deeds
 from vmctl.domain.catalog import Image
@@ -38,9 +38,6 @@ from vmctl.services.exchanging import Rebuilder, to_rescue, to_unrescue
 from vmctl.services.judging import Judge
 from vmctl.services.makeover import Changes, makeover_of
 from vmctl.services.wish import Wish
-
-NOW = 4e9
-"""Later than whatever the record says by this machine's own clock."""
 
 PATIENT = {"patience": 60}
 OTHER = Image(

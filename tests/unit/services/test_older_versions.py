@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 from tests.support.built import Deed
 from tests.support.stage import SPEC, Stage, a_stage, copy_stage, create, on_stage
 from tests.support.tables import Killed, dying
+from tests.support.torture_power import NOW
 from tests.support.torture_rebuild import (
-    NOW,
     hard,
     on_hosts,
     picture,
