@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from vmctl.domain.operation import Mark, OperationState
@@ -16,7 +17,7 @@ from vmctl.errors import Busy, Conflict
 from vmctl.sagas import CLEANUP, CREATE, DELETE, SAGAS, SET
 from vmctl.services.believing import follow_host
 from vmctl.services.doing import no_way_back
-from vmctl.services.fanout import fanout
+from vmctl.services.fanout import Ok, fanout
 from vmctl.services.recovering import Case, Recovered, Recovery
 from vmctl.services.settling import owed_of
 
@@ -71,20 +72,16 @@ def recover_all(
 
     Those of one server go one after the other: only one of them may be at work on it.
     """
-    jobs: dict[str, _Job] = {}
+    waiting: dict[str, list[_Job]] = {}
     for one in operations:
-        name = one.server or one.id
-        jobs.setdefault(name, _Job(name, [])).operations.append(one)
+        waiting.setdefault(one.server or one.id, []).append(_Job(one.id, one))
     found: dict[str, Recovered | Exception] = {}
-
-    def in_turn(job: _Job) -> None:
-        for one in job.operations:
-            try:
-                found[one.id] = _unless_over(recovery, one, back=back)
-            except Exception as error:  # noqa: BLE001 - one that fails never ends the others
-                found[one.id] = error
-
-    fanout(in_turn, jobs.values(), AT_ONCE)
+    for turn in zip_longest(*waiting.values()):
+        jobs = [job for job in turn if job is not None]
+        ended = fanout(lambda job: _unless_over(recovery, job.operation, back=back), jobs, AT_ONCE)
+        found |= {
+            name: one.value if isinstance(one, Ok) else one.error for name, one in ended.items()
+        }
     return found
 
 
@@ -217,7 +214,7 @@ def _is_settled(operation: Operation, server: Server) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Job:
     name: str
-    operations: list[Operation]
+    operation: Operation
 
 
 __all__ = [
