@@ -219,8 +219,8 @@ def upload_script(pool: str, name: str, size: int, path: str) -> str:
     up = f"virsh -q -c qemu:///system vol-upload {shlex.join(words)} >/dev/null"
     file = shlex.quote(path)
     return (
-        f"if [ -f {file} ] && [ -w {file} ]; then exec dd of={file} bs=1M conv=notrunc"
-        f" iflag=fullblock,count_bytes count={size} status=none; fi\n"
+        f"if [ -f {file} ] && [ -w {file} ]; then exec dd of={file} bs=64k"
+        f" conv=nocreat,notrunc iflag=fullblock,count_bytes count={size} status=none; fi\n"
         # A socket cannot be opened by its name, and some sshd give one.
         f"if [ -S /dev/stdin ]; then cat | {up}; else {up}; fi\n"
     )

@@ -94,6 +94,8 @@ mine=yes
 trap '[ -z "$mine" ] || remove' EXIT
 trap 'exit 1' HUP INT TERM
 path=$(at "$name")
+# To lengthen a file costs less than to fill its holes.
+if [ -f "$path" ] && [ -w "$path" ]; then truncate -cs 0 "$path"; fi
 say "begin $path"
 while verb=$(hear); do
     case $verb in

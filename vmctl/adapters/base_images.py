@@ -21,7 +21,14 @@ from vmctl.adapters.pipes import pump
 from vmctl.domain.build import READY_SUFFIX, base_name
 from vmctl.domain.sample import BASE_IMAGE_PREFIX
 from vmctl.domain.url import told
-from vmctl.errors import HostError, NotFound, RemoteFailed, RemoteTimedOut, VmctlError
+from vmctl.errors import (
+    HostError,
+    HostUnreachable,
+    NotFound,
+    RemoteFailed,
+    RemoteTimedOut,
+    VmctlError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 
     from vmctl.adapters.kept_images import KeptImages
     from vmctl.adapters.libvirtd import LibvirtConnections
-    from vmctl.adapters.pipes import HostPipes
+    from vmctl.adapters.pipes import HostPipes, Pipe
     from vmctl.adapters.shells import HostShells
     from vmctl.adapters.turns import Turns
     from vmctl.domain.host import Host
@@ -65,6 +72,8 @@ class HostBaseImages:
         self._turns = turns
         self._mutex = threading.Lock()
         self._alone: dict[tuple[str, str, str], threading.Lock] = {}
+        self._hoping: set[tuple[str, str]] = set()
+        """The hosts that fetch something, as long as its URL has not failed there."""
 
     def ready(self, host: Host, pool: str) -> tuple[str, ...]:
         """List the digests of the base images that are whole and verified there."""
@@ -86,13 +95,15 @@ class HostBaseImages:
         check: Callable[[], None] = lambda: None,
     ) -> str:
         """Have the base image in the pool, and give its path."""
-        name = base_name(image)
-        found = self._published(host, pool, name)
-        if found is not None:
-            return found
+        key = (host.name, pool, image.digest)
         with self._mutex:
-            key = (host.name, pool, image.digest)
+            first = key not in self._alone
             alone = self._alone.setdefault(key, threading.Lock())
+        # A connection costs more than the script there, and pays where more than one will ask.
+        if not first:
+            found = self._published(host, pool, base_name(image))
+            if found is not None:
+                return found
         # One of this process's threads is enough; the others find what it has brought.
         with alone:
             check()
@@ -133,24 +144,39 @@ class HostBaseImages:
         waits = False
         while True:
             check()
-            found = self._published(host, pool, name)
-            if found is not None:
-                return found
+            found: str | None = None
+            if self._libvirts.connected(host):
+                found = self._published(host, pool, name)
+                if found is not None:
+                    return found
             fetch = Fetch(host, pool, name, image)
             try:
-                found = fetch.begin(self._shells.shell(host))
+                found = self._begin(fetch)
                 return found or self._fill(fetch, peers, tell, check)
             except Taken:
                 if not waits:
                     tell(f"{host.name}: waiting for {image.name}, which someone else fetches")
                 waits = True
             finally:
+                self._hoping.discard((host.name, image.digest))
                 fetch.close()
             again = time.monotonic() + _TRY
             while found is None and time.monotonic() < again:
                 check()
                 time.sleep(_LOOK)
                 found = self._published(host, pool, name)
+
+    def _begin(self, fetch: Fetch) -> str | None:
+        try:
+            return fetch.begin(self._shells.shell(fetch.host))
+        except HostError as error:
+            if isinstance(error, HostUnreachable) and error.reason != "lost":
+                raise
+            # What is amiss with libvirt or its pool is told better by our own connection.
+            found = self._published(fetch.host, fetch.pool, fetch.name)
+            if found is None:
+                raise
+            return found
 
     def _fill(
         self,
@@ -195,8 +221,12 @@ class HostBaseImages:
         if self._kept.has(image.digest):
             yield lambda: self._from_file(fetch, tick), "here"
         tried: set[str] = set()
+        asked = False
+        self._hoping.add((host.name, image.digest))
         while True:
+            # Before the look: it then finds what those who had a turn until now have brought.
             others = [one for one in peers if one.name not in tried and one.name != host.name]
+            coming = self._coming(image.digest, others)
             holder = self._holder(others, base_name(image))
             if holder is not None:
                 peer, pool = holder
@@ -205,32 +235,51 @@ class HostBaseImages:
                 continue
             if image.url is None:
                 return
-            url = image.url
-            with self._turns.attempt(image.digest) as mine:
+            if not asked:
+                url = image.url
+                with self._turns.attempt(image.digest) as mine:
+                    if mine:
+                        asked = True
+                        yield lambda u=url: fetch.by_url(u, tick), told(url)  # type: ignore[misc]  # likewise
                 if mine:
-                    yield lambda u=url: fetch.by_url(u, tick), told(url)  # type: ignore[misc]  # likewise
-                    return
+                    self._hoping.discard((host.name, image.digest))
+                    continue
+            elif not coming:
+                return
             # Others fetch it just now, and the first that has it is a source for us.
             check()
             fetch.beat()
             time.sleep(_LOOK if others else _TRY)
 
+    def _coming(self, digest: str, others: list[Host]) -> bool:
+        """Say whether one of them may yet have it, by the work of this process or of another."""
+        hoping = self._hoping.copy()
+        hoped = any((one.name, digest) in hoping for one in others)
+        return hoped or (bool(others) and self._turns.held(digest))
+
     def _from_file(self, fetch: Fetch, tick: Callable[[int], None]) -> None:
         with self._kept.path(fetch.image.digest).open("rb") as file:
-            self._upload(fetch, file.fileno(), tick, "the bytes that are kept here")
+            source, of = file.fileno(), "the bytes that are kept here"
+            if fetch.host.connection == "local":
+                self._upload(fetch, lambda sink: pump(source, sink.stdin.fileno(), tick), of)
+            else:
+                self._upload(fetch, lambda sink: sink.watch(source, tick), of, source)
 
     def _from_peer(self, fetch: Fetch, peer: Host, pool: str, tick: Callable[[int], None]) -> None:
         with self._pipes.open(peer, download_script(pool, fetch.name)) as pipe:
-            self._upload(fetch, pipe.stdout.fileno(), tick, peer.name)
+            source = pipe.stdout.fileno()
+            self._upload(fetch, lambda sink: pump(source, sink.stdin.fileno(), tick), peer.name)
             code, said = pipe.end()
         if code != 0:
             raise SourceFailed(f"{peer.name}: {said or _BROKEN}")
 
-    def _upload(self, fetch: Fetch, source: int, tick: Callable[[int], None], of: str) -> None:
+    def _upload(
+        self, fetch: Fetch, carry: Callable[[Pipe], object], of: str, file: int | None = None
+    ) -> None:
         script = upload_script(fetch.pool, fetch.name, fetch.image.size, fetch.path)
-        with self._pipes.open(fetch.host, script) as pipe:
+        with self._pipes.open(fetch.host, script, file) as pipe:
             try:
-                pump(source, pipe.stdin.fileno(), tick)
+                carry(pipe)
             except BrokenPipeError:
                 pass  # how it ended over there says why
             except TimeoutError:

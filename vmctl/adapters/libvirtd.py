@@ -88,6 +88,12 @@ class LibvirtConnections:
                 slot.connection = self._connect(host)
             return slot.connection
 
+    def connected(self, host: Host) -> bool:
+        """Say whether a connection to a host's libvirt stands, and is to be had for nothing."""
+        with self._lock:
+            slot = self._open.get(host.name)
+        return slot is not None and slot.connection is not None
+
     def take(self, host: Host, *, wait: float) -> libvirt.virConnect:
         """Lend a connection to one thread alone, to be given back, renewed or forsaken by it.
 

@@ -10,13 +10,14 @@ import fcntl
 import os
 import select
 import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmctl.adapters import libvirt_wrapper
-from vmctl.adapters.scripts import command, encode
+from vmctl.adapters.scripts import command, encode, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ LIMIT = 12 * 3600
 
 _CHUNK = 1 << 20
 _TICK = 1.0
+_LOOK = 0.02
 _WIDE = 1 << 20
 _F_SETPIPE_SZ = 1031
 _GRACE = 10
@@ -47,6 +49,28 @@ class Pipe:
         """What the script reads."""
         return _there(self._process.stdin)
 
+    def watch(self, file: int, tick: Callable[[int], None]) -> None:
+        """Wait until it is over, or all of the file that it reads is read.
+
+        How far it has come is told about once a second; TimeoutError as for `pump`.
+        """
+        size = os.fstat(file).st_size
+        seen, told = 0, time.monotonic()
+        moved_at = told
+        # It reads by the descriptor that we have, and so moves our place in the file.
+        while self._process.poll() is None:
+            done, now = os.lseek(file, 0, os.SEEK_CUR), time.monotonic()
+            if done >= size:
+                return
+            if done > seen:
+                seen, moved_at = done, now
+            elif now - moved_at > _STALLED:
+                raise TimeoutError
+            if now - told >= _TICK:
+                told = now
+                tick(done)
+            time.sleep(_LOOK)
+
     @property
     def stdout(self) -> IO[bytes]:
         """What it writes."""
@@ -54,16 +78,18 @@ class Pipe:
 
     def end(self) -> tuple[int, str]:
         """Wait for it to end, and give its exit code and the last that it complained of."""
-        with contextlib.suppress(OSError):
-            self.stdin.close()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         said = _there(self._process.stderr).read().decode(errors="replace").strip().splitlines()
         return self._process.wait(), said[-1].strip()[:300] if said else ""
 
     def kill(self) -> None:
         """End it at once, this side of it at least."""
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):
-                _there(pipe).close()
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
         self._process.terminate()
         try:
             self._process.wait(_GRACE)
@@ -79,13 +105,21 @@ class HostPipes:
         self._folder = f"{folder}/ssh"
 
     @contextlib.contextmanager
-    def open(self, host: Host, script: str) -> Iterator[Pipe]:
-        """Run a script on a host for the block; it is killed where the block fails."""
-        sent = encode(script)
-        line = command(become=host.become == "sudo", limit=LIMIT, script=sent, more=True)
+    def open(self, host: Host, script: str, file: int | None = None) -> Iterator[Pipe]:
+        """Run a script on a host for the block; it is killed where the block fails.
+
+        Over ssh it may read a file of ours: nobody needs to carry that into a pipe, but the script
+        is then to be seen by whoever is on the host.
+        """
+        sent, become = encode(script), host.become == "sudo"
+        if file is None:
+            line = command(become=become, limit=LIMIT, script=sent, more=True)
+        else:
+            line = spoken(become=become, limit=LIMIT, script=sent)
+        words = self._words(host, line)
         process = subprocess.Popen(
-            self._words(host, line),
-            stdin=subprocess.PIPE,
+            words if file is None else mortal(words),
+            stdin=subprocess.PIPE if file is None else file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
@@ -95,8 +129,9 @@ class HostPipes:
         )
         pipe = Pipe(process)
         try:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(pipe.stdin.fileno(), sent)
+            if file is None:
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(pipe.stdin.fileno(), sent)
             yield pipe
         finally:
             pipe.kill()
@@ -115,6 +150,20 @@ class HostPipes:
         )
         libvirt_wrapper.write(files)
         return words
+
+
+# What reads a pipe of ours ends when we do; what reads a file would go on to the end of it.
+_WITH_US = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def mortal(words: list[str]) -> list[str]:
+    """Return words that run the same, and end when the thread that began them ends or is killed."""
+    return [sys.executable, "-ISc", _WITH_US, str(os.getpid()), *words]
 
 
 def pump(source: int, sink: int, tick: Callable[[int], None]) -> int:

@@ -6,6 +6,7 @@ words. The script itself goes by stdin: no other user of the host sees it in a l
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 
@@ -24,6 +25,19 @@ def command(*, become: bool, limit: float, script: bytes, more: bool) -> str:
     """
     # Only dd reads no byte too many; where nothing follows, cat is quicker.
     read = f"dd bs=1 count={len(script)} 2>/dev/null" if more else "cat"
+    return _bounded(read, become=become, limit=limit)
+
+
+def spoken(*, become: bool, limit: float, script: bytes) -> str:
+    """Return the command line for a script that is in its words, so that all of stdin is its own.
+
+    Whoever is on the host may see it in a list of processes.
+    """
+    words = base64.b64encode(script).decode()
+    return _bounded(f"echo {words} | base64 -d", become=become, limit=limit)
+
+
+def _bounded(read: str, *, become: bool, limit: float) -> str:
     bounded = f"""timeout -k 2 {math.ceil(limit) + 1} sh -c 'eval "$({read})"'"""
     return f"env LC_ALL=C sudo -n {bounded}" if become else bounded
 

@@ -23,8 +23,7 @@ class Turns:
     def attempt(self, what: str) -> Iterator[bool]:
         """Take a turn at a thing for the block if one is free, and say whether it was."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        places = (self._folder / f"{what}.{place}" for place in range(self._places))
-        path, handle = next(filter(None, map(_take, places)), (None, -1))
+        path, handle = next(filter(None, map(_take, self._at(what))), (None, -1))
         try:
             yield path is not None
         finally:
@@ -32,6 +31,27 @@ class Turns:
                 # While it is still locked: whoever opened it before sees that it is gone.
                 path.unlink(missing_ok=True)
                 os.close(handle)
+
+    def held(self, what: str) -> bool:
+        """Say whether anyone has a turn at a thing."""
+        return any(map(_held, self._at(what)))
+
+    def _at(self, what: str) -> Iterator[Path]:
+        return (self._folder / f"{what}.{place}" for place in range(self._places))
+
+
+def _held(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _take(path: Path) -> tuple[Path, int] | None:

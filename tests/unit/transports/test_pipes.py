@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,8 +20,18 @@ from vmctl.adapters.shells import HostShells
 from vmctl.adapters.ssh_config import Hop, Route
 from vmctl.domain.host import Host
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MUCH = os.urandom(3_000_001)
 HERE = Host(name="here", address="localhost", connection="local")
+
+
+def until(what: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_file_goes_through_whole(tmp_path: Path) -> None:
@@ -87,6 +101,61 @@ def test_a_script_gets_what_follows_it_and_nothing_else(tmp_path: Path) -> None:
     shells.close()
 
     assert target.read_bytes() == MUCH
+
+
+def test_a_script_reads_a_file_of_ours_and_how_far_it_is_can_be_seen(tmp_path: Path) -> None:
+    shells = HostShells()
+    (tmp_path / "much").write_bytes(MUCH)
+    target = tmp_path / "there"
+    head = f"dd bs=1000 count=100 of='{target}'"
+    script = f"{head}; sleep 1.2; cat >> '{target}'; echo no >&2; exit 3"
+    seen: list[int] = []
+    with (
+        (tmp_path / "much").open("rb") as file,
+        HostPipes(shells, str(tmp_path)).open(HERE, script, file.fileno()) as it,
+    ):
+        it.watch(file.fileno(), seen.append)
+        assert it.end() == (3, "no")
+    shells.close()
+
+    assert target.read_bytes() == MUCH
+    assert seen == [100_000]
+
+
+def test_a_script_that_reads_no_more_of_a_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmctl.adapters.pipes._STALLED", 0.3)
+    shells = HostShells()
+    (tmp_path / "much").write_bytes(MUCH)
+    pipes = HostPipes(shells, str(tmp_path))
+    with (tmp_path / "much").open("rb") as file, pipes.open(HERE, "exit 4", file.fileno()) as it:
+        it.watch(file.fileno(), lambda _: None)
+        assert it.end() == (4, "")
+    with (
+        pytest.raises(TimeoutError),
+        (tmp_path / "much").open("rb") as file,
+        pipes.open(HERE, "sleep 60", file.fileno()) as it,
+    ):
+        it.watch(file.fileno(), lambda _: None)
+    shells.close()
+    assert it._process.poll() is not None
+
+
+def test_what_reads_a_file_of_ours_ends_when_we_are_killed(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    words = ["sh", "-c", f"echo $$ > {told}; exec sleep 60"]
+    code = (
+        "import subprocess; from vmctl.adapters.pipes import mortal;"
+        f" subprocess.run(mortal({words!r}))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as child:
+        until(lambda: told.exists() and told.read_text())
+        pid = told.read_text().strip()
+        assert Path(f"/proc/{pid}").exists()
+        child.kill()
+
+    until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_a_block_that_fails_ends_its_script(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from vmctl.adapters.local_shell import LocalShell
-from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, sudo_refusal
+from vmctl.adapters.scripts import OUTPUT_LIMIT, command, encode, spoken, sudo_refusal
 from vmctl.domain.completed import Completed
 from vmctl.domain.host import Host
 from vmctl.errors import LoginRefused, RemoteFailed, RemoteTimedOut
@@ -30,14 +30,16 @@ def test_any_login_shell_hands_a_script_on_unharmed(login: str) -> None:
     if shutil.which(login.split(maxsplit=1)[0]) is None:
         pytest.skip(f"no {login} here")
     script = encode(AWKWARD)
-    line = command(become=False, limit=5, script=script, more=True)
+    by_stdin = command(become=False, limit=5, script=script, more=True)
+    by_words = spoken(become=False, limit=5, script=script + b"\ncat")
 
-    done = subprocess.run(
-        [*login.split(), "-c", line], input=script + b"more", capture_output=True, check=False
-    )
+    for line, given, more in ((by_stdin, script + b"more", b""), (by_words, b"more", b"more")):
+        done = subprocess.run(
+            [*login.split(), "-c", line], input=given, capture_output=True, check=False
+        )
 
-    assert done.stdout == b"it's \\ 100% $HOME !x sub\ntwo\nlines\n"
-    assert done.returncode == 0
+        assert done.stdout == b"it's \\ 100% $HOME !x sub\ntwo\nlines\n" + more
+        assert done.returncode == 0
 
 
 def test_what_follows_the_script_is_its_stdin(shell: LocalShell) -> None:
