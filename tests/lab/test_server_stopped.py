@@ -71,7 +71,7 @@ class Terminal:
 
 def test_one_interrupt_at_a_terminal_has_all_undone(shared_lab: Lab, maker: Vmctl) -> None:
     run = Terminal(maker, *create_words("web", *NET, on="kvm3"))
-    run.read("image")
+    run.read("network")
     run.interrupt()
 
     assert run.end() == 130
@@ -86,7 +86,7 @@ def test_a_second_interrupt_stops_at_once_and_the_journal_tells(
     shared_lab: Lab, maker: Vmctl
 ) -> None:
     run = Terminal(maker, *create_words("web", *NET, on="kvm2"))
-    run.read("image")
+    run.read("network")
     # Or all is undone sooner than anybody asks for the second time.
     shared_lab.do("hang-libvirt", "kvm2")
     try:
