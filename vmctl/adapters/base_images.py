@@ -260,6 +260,7 @@ class HostBaseImages:
     def _from_file(self, fetch: Fetch, tick: Callable[[int], None]) -> None:
         with self._kept.path(fetch.image.digest).open("rb") as file:
             source, of = file.fileno(), "the bytes that are kept here"
+            # On this machine the script would have the file itself, and outlive us with it.
             if fetch.host.connection == "local":
                 self._upload(fetch, lambda sink: pump(source, sink.stdin.fileno(), tick), of)
             else:

@@ -49,10 +49,11 @@ class Pipe:
         """What the script reads."""
         return _there(self._process.stdin)
 
-    def watch(self, file: int, tick: Callable[[int], None]) -> None:
+    def watch(self, file: int, tick: Callable[[int], None], *, stalled: float = _STALLED) -> None:
         """Wait until it is over, or all of the file that it reads is read.
 
-        How far it has come is told about once a second; TimeoutError as for `pump`.
+        How far it has come is told about once a second; TimeoutError where it reads nothing for
+        so many seconds.
         """
         size = os.fstat(file).st_size
         seen, told = 0, time.monotonic()
@@ -64,7 +65,7 @@ class Pipe:
                 return
             if done > seen:
                 seen, moved_at = done, now
-            elif now - moved_at > _STALLED:
+            elif now - moved_at > stalled:
                 raise TimeoutError
             if now - told >= _TICK:
                 told = now

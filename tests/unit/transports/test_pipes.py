@@ -122,22 +122,19 @@ def test_a_script_reads_a_file_of_ours_and_how_far_it_is_can_be_seen(tmp_path: P
     assert seen == [100_000]
 
 
-def test_a_script_that_reads_no_more_of_a_file_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vmctl.adapters.pipes._STALLED", 0.3)
+def test_a_script_that_reads_no_more_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     shells = HostShells()
     (tmp_path / "much").write_bytes(MUCH)
-    pipes = HostPipes(shells, str(tmp_path))
-    with (tmp_path / "much").open("rb") as file, pipes.open(HERE, "exit 4", file.fileno()) as it:
+    there = HostPipes(shells, str(tmp_path))
+    with (tmp_path / "much").open("rb") as file, there.open(HERE, "exit 4", file.fileno()) as it:
         it.watch(file.fileno(), lambda _: None)
         assert it.end() == (4, "")
     with (
         pytest.raises(TimeoutError),
         (tmp_path / "much").open("rb") as file,
-        pipes.open(HERE, "sleep 60", file.fileno()) as it,
+        there.open(HERE, "sleep 60", file.fileno()) as it,
     ):
-        it.watch(file.fileno(), lambda _: None)
+        it.watch(file.fileno(), lambda _: None, stalled=0.3)
     shells.close()
     assert it._process.poll() is not None
 
