@@ -95,8 +95,15 @@ names=$(virsh -q -c qemu:///system vol-list default |
 
 
 def ours(lab: Lab, name: str) -> set[str]:
-    """What lies in a host's pool that begins as base images do: in its folder, as in libvirt."""
-    files, _, known = lab.do("inside", name, "sh", "-c", _OURS).partition("--\n")
+    """What lies in a host's pool that begins as base images do: in its folder, as in libvirt.
+
+    Those are two looks; between them one may come or go, but not for ever.
+    """
+    for _ in range(20):
+        files, _, known = lab.do("inside", name, "sh", "-c", _OURS).partition("--\n")
+        if files == known:
+            break
+        time.sleep(0.1)
     assert files == known
     return set(files.split())
 
