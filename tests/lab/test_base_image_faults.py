@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.lab.bases import SMALL, Bases, an_image, bases, both, keep, ours
+from tests.lab.bases import SMALL, Bases, an_image, bases, both, keep, ours, wait_for
 from tests.lab.outside import Lab
 from tests.lab.reach import EVERY_LOGIN
 from tests.support.images import a_qcow2
 from tests.support.web import Web
 from vmctl.domain.spec import ImageUse
-from vmctl.errors import RemoteFailed
+from vmctl.errors import RemoteFailed, RemoteTimedOut
 
 
 def refused(lab: Lab, mine: Bases, name: str, image: ImageUse, *peers: str) -> RemoteFailed:
@@ -126,3 +128,38 @@ def test_peers_that_are_down_or_wrong_are_passed_over(
 def test_a_pool_that_is_not_there_is_named(mine: Bases) -> None:
     with pytest.raises(RemoteFailed, match="kvm2: there is no pool nope"):
         mine.images.ensure(mine.reach.host("kvm2"), "nope", an_image(SMALL))
+
+
+@pytest.mark.parametrize("name", ["kvm1", "kvm2"])
+def test_a_libvirt_that_hangs_is_told_soon_and_nothing_stays(
+    lab: Lab, mine: Bases, tmp_path: Path, name: str
+) -> None:
+    image = keep(mine, SMALL, tmp_path)
+    lab.do("hang-libvirt", name)
+
+    began = time.monotonic()
+    with pytest.raises(RemoteTimedOut) as raised:
+        mine.ensure(name, image)
+
+    assert time.monotonic() - began < 15
+    assert (raised.value.host, raised.value.reason) == (name, "libvirt-hangs")
+    lab.do("hang-libvirt-undo", name)
+    wait_for(lambda: ours(lab, name) == set())
+    mine.ensure(name, image)
+    assert ours(lab, name) == both(image)
+
+
+def test_a_libvirt_that_is_slow_to_answer_is_waited_for(
+    lab: Lab, mine: Bases, tmp_path: Path
+) -> None:
+    image = keep(mine, SMALL, tmp_path)
+    lab.do("hang-libvirt", "kvm2")
+    resume = threading.Timer(7, lab.do, ("hang-libvirt-undo", "kvm2"))
+    resume.start()
+
+    began = time.monotonic()
+    mine.ensure("kvm2", image)
+
+    assert time.monotonic() - began > 5
+    resume.join()
+    assert ours(lab, "kvm2") == both(image)

@@ -22,7 +22,8 @@ LOCK = "/run/libvirt"
 """Where libvirt's sockets are: there on every host, one for each, and opened by anyone."""
 
 PEEK = 4096
-_ANSWER = 30.0
+ANSWER = 30.0
+"""Seconds for what libvirt there does at once, unless much else is asked of it."""
 _ALIVE = 60.0
 """Seconds in which a host that is at work says so many times."""
 _NOT_FOUND = "22"
@@ -44,10 +45,15 @@ class Fetch:
         self.path = ""
         self._stream: Stream | None = None
 
-    def begin(self, shell: Shell) -> str | None:
-        """Make the volume and return nothing; or its path if it is ready; raises Taken."""
-        self._stream = shell.open(_script(self.pool, self.name, self.image.size), timeout=LIMIT)
-        word, rest = self._hear(_ANSWER)
+    def begin(self, shell: Shell, patience: float = ANSWER) -> str | None:
+        """Make the volume and return nothing; or its path if it is ready; raises Taken.
+
+        Who has lost patience may come again, and hears what the same script says then.
+        """
+        if self._stream is None:
+            script = _script(self.pool, self.name, self.image.size)
+            self._stream = shell.open(script, timeout=LIMIT)
+        word, rest = self._hear(patience)
         match word:
             case "ready":
                 return rest
@@ -104,7 +110,7 @@ class Fetch:
         """Have the host read what landed there, and compare; raises SourceFailed."""
         self._say("verify")
         _, found = self._hear(_ALIVE)
-        _, head = self._hear(_ANSWER)
+        _, head = self._hear(ANSWER)
         if found != self.image.digest:
             self._judge_room()
             raise WrongBytes(
@@ -133,7 +139,7 @@ class Fetch:
     def publish(self) -> str:
         """Make the marker, and return the path of the base image."""
         self._say("publish")
-        word, rest = self._hear(_ANSWER)
+        word, rest = self._hear(ANSWER)
         if word != "ready":
             raise self._failed(rest)
         return rest
@@ -141,7 +147,7 @@ class Fetch:
     def drop(self) -> None:
         """Take the volume away, and wait until it is."""
         self._say("drop")
-        self._hear(_ANSWER)
+        self._hear(ANSWER)
 
     def _judge_room(self) -> None:
         """See that there was room: libvirt may say of a full pool that all was written."""
@@ -152,7 +158,7 @@ class Fetch:
     def _room(self) -> tuple[int | None, int | None]:
         """Ask for the bytes that are free where the volume lies, and those that it takes there."""
         self._say("room")
-        _, said = self._hear(_ANSWER)
+        _, said = self._hear(ANSWER)
         free, _, held = said.partition(" ")
         return (int(free) if free.isdecimal() else None, int(held) if held.isdecimal() else None)
 

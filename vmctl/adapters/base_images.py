@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 _LOOK = 0.25
 _TRY = 2.0
 """Seconds between two looks for the marker, and between two tries to take over from a dead one."""
+_AT_ONCE = 5.0
+"""Seconds without a word from a host, after which it is asked whether its libvirt hangs."""
 _ASK_PEERS = 8.0
 _BROKEN = "the connection broke"
 
@@ -167,16 +169,20 @@ class HostBaseImages:
                 found = self._published(host, pool, name)
 
     def _begin(self, fetch: Fetch) -> str | None:
+        shell = self._shells.shell(fetch.host)
         try:
-            return fetch.begin(self._shells.shell(fetch.host))
+            return fetch.begin(shell, _AT_ONCE)
         except HostError as error:
             if isinstance(error, HostUnreachable) and error.reason != "lost":
                 raise
             # What is amiss with libvirt or its pool is told better by our own connection.
             found = self._published(fetch.host, fetch.pool, fetch.name)
-            if found is None:
+            if found is not None:
+                return found
+            if not isinstance(error, RemoteTimedOut):
                 raise
-            return found
+        # It lives, and is slow.
+        return fetch.begin(shell)
 
     def _fill(
         self,
