@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,9 @@ class SocketPassage:
 
     def close(self) -> None:
         """End it, for whoever waits at it too."""
-        try:
+        with contextlib.suppress(OSError, EOFError):  # ended already
             self._line.shutdown(socket.SHUT_RDWR)
-        except (OSError, EOFError):
-            return  # ended already
-        finally:
+        with contextlib.suppress(OSError, EOFError):
             self._line.close()
 
 

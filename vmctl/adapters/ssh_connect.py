@@ -33,13 +33,12 @@ from vmctl.adapters.ssh_errors import (
     Silent,
     ssh_errors,
 )
+from vmctl.adapters.ssh_inner import InnerSocket
 from vmctl.adapters.ssh_login import KeyLogin
 from vmctl.errors import HostKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from paramiko import Channel
 
     from vmctl.adapters.ssh_config import Hop
 
@@ -304,9 +303,9 @@ def _dial(entry: Entry) -> Any:
     return _tcp(entry)
 
 
-def _through(entry: Entry, transport: Transport) -> Channel:
+def _through(entry: Entry, transport: Transport) -> InnerSocket:
     try:
-        return transport.open_channel(
+        channel = transport.open_channel(
             "direct-tcpip",
             (entry.hop.hostname, entry.hop.port),
             ("", 0),
@@ -319,6 +318,7 @@ def _through(entry: Entry, transport: Transport) -> Channel:
         if not transport.is_active():
             raise Beyond("the connection to it was lost") from error
         raise NoAnswer from error
+    return InnerSocket(channel)
 
 
 _CHANNEL = {1: "forwarding is forbidden there", 2: "it cannot be reached from there"}
