@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -275,3 +277,15 @@ def test_a_file_that_is_no_database_keeps_its_mode(tmp_path: Path) -> None:
         open_store(str(notes))
 
     assert notes.stat().st_mode & 0o777 == 0o664
+
+
+def test_the_words_of_another_database_are_not_imported(path: Path) -> None:
+    code = (
+        "import sys; from vmctl.adapters.store import open_store\n"
+        "from vmctl.adapters.store.hosts import ensure\n"
+        f"with open_store({str(path)!r}) as store, store.writing() as tx: ensure(tx, 'kvm1')\n"
+        "print([m for m in sys.modules if m.startswith('sqlalchemy.dialects.postgresql')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.schema import (
@@ -21,6 +20,7 @@ from vmctl.adapters.schema import (
 )
 from vmctl.adapters.store import access
 from vmctl.adapters.store.servers import rows
+from vmctl.adapters.store.upsert import upsert
 from vmctl.domain.catalog import QUOTAS, UNLIMITED, Flavor, Image, Quota, ServerGroup, find_one
 from vmctl.errors import Conflict
 
@@ -259,8 +259,7 @@ def quota_at(tx: Tx, project: str) -> Quota:
 
 
 def _limit(tx: Tx, project: str, name: str, most: int) -> None:
-    insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
-    new = insert(quotas).values(project=project, resource=name, most=most)
+    new = upsert(tx, quotas).values(project=project, resource=name, most=most)
     # Never deleted and made anew: whoever waits to admit a server waits for this very row.
     tx.connection.execute(
         new.on_conflict_do_update(index_elements=["project", "resource"], set_={"most": most})

@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vmctl.adapters.host_rows import as_json, host_of, used_of
 from vmctl.adapters.schema import claims, hosts
 from vmctl.adapters.store.servers import rows
+from vmctl.adapters.store.upsert import upsert
 from vmctl.domain.host_record import HostRecord
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def host_at(tx: Tx, name: str) -> HostRecord:
 
 def ensure(tx: Tx, *names: str) -> None:
     """Make the rows of hosts that are seen for the first time."""
-    insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
-    new = insert(hosts).on_conflict_do_nothing()
+    new = upsert(tx, hosts).on_conflict_do_nothing()
     tx.connection.execute(new, [{"name": name, "enabled": True} for name in names])
 
 

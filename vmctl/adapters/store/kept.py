@@ -6,18 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vmctl.adapters.host_rows import as_json
 from vmctl.adapters.schema import idempotency, placements, secrets, servers
 from vmctl.adapters.store.servers import listing_of, rows
+from vmctl.adapters.store.upsert import upsert
 from vmctl.domain.kept import KeyUse, PlacementTrace
 from vmctl.errors import KeyTaken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from sqlalchemy import Table
 
     from vmctl.adapters.store.engine import Tx
     from vmctl.domain.operation import Token
@@ -44,7 +42,7 @@ def wipe_secrets(tx: Tx, operation: str) -> None:
 def save_placement(tx: Tx, server: str, trace: Mapping[str, object]) -> None:
     """Keep why a server was placed where it is, instead of what was kept before."""
     values = {"trace": as_json(trace), "at": tx.now}
-    new = _insert(tx, placements).values(server=server, **values)
+    new = upsert(tx, placements).values(server=server, **values)
     tx.connection.execute(new.on_conflict_do_update(index_elements=["server"], set_=values))
 
 
@@ -91,7 +89,7 @@ def take_key(tx: Tx, server: NewServer) -> None:
     values = {"request": request, "server": server.id, "reservation": server.reservation}
     # Of two PostgreSQL transactions with one new key, the later one waits here and then sees
     # what the earlier one made.
-    new = _insert(tx, idempotency).values(key=key, at=tx.now, **values)
+    new = upsert(tx, idempotency).values(key=key, at=tx.now, **values)
     tx.connection.execute(new.on_conflict_do_nothing())
     which = idempotency.c.key == key
     tx.connection.execute(select(idempotency.c.key).where(which).with_for_update())
@@ -108,8 +106,3 @@ def key_use(tx: Tx, key: str) -> KeyUse | None:
         made = listing_of(tx, which)
         return KeyUse(key=key, request=row["request"], at=row["at"], servers=made)
     return None
-
-
-def _insert(tx: Tx, table: Table) -> Any:
-    insert = postgresql.insert if tx.connection.dialect.name == "postgresql" else sqlite.insert
-    return insert(table)
