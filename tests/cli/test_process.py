@@ -173,6 +173,15 @@ def test_nothing_is_imported_that_help_does_not_need() -> None:
         assert not (heavy - spared) & set(ran.stderr.decode().split()), argv
 
 
+def test_what_is_left_at_the_end_is_not_looked_through_once_more() -> None:
+    code = (
+        "import gc, sys; from vmctl.__main__ import main\n"
+        "sys.argv[1:] = ['version']; main(); sys.stderr.write(str(gc.get_freeze_count()))"
+    )
+
+    assert int(run("-c", code, program=[sys.executable]).stderr) > 0
+
+
 def test_the_libraries_of_the_adapters_are_not_for_the_frame() -> None:
     code = (
         "import sys; from tests.cli.sample import main\n"
