@@ -119,6 +119,13 @@ def test_one_that_is_there_is_waited_for_as_was_asked(site: Site, words: tuple[s
     assert late.code == 12, late
 
 
+def test_a_time_limit_for_no_wait_is_refused(site: Site) -> None:
+    refused = site.create("--timeout", "5", "web")
+
+    assert (refused.code, "--timeout is for --wait-for" in refused.err) == (2, True)
+    assert site.create("--timeout", "5", "--if-not-exists", "web").code == 0
+
+
 def test_one_that_is_half_made_is_nothing_to_go_by(site: Site) -> None:
     operation = orphaned(site, "web")
 
