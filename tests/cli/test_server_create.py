@@ -122,7 +122,7 @@ def test_one_that_is_there_is_waited_for_as_was_asked(site: Site, words: tuple[s
 def test_a_time_limit_for_no_wait_is_refused(site: Site) -> None:
     refused = site.create("--timeout", "5", "web")
 
-    assert (refused.code, "--timeout is for --wait-for" in refused.err) == (2, True)
+    assert (refused.code, "add --wait-for ip" in refused.err) == (2, True)
     assert site.create("--timeout", "5", "--if-not-exists", "web").code == 0
 
 

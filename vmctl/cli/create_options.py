@@ -67,7 +67,8 @@ _OPTIONS = (
     click.option("--wait-for", type=click.Choice(WAITS), default="active",
                  help="how far it must be (active)"),
     click.option("--timeout", metavar="S", type=click.FloatRange(min=1), default=None,
-                 help="for --wait-for ip, ssh and cloud-init, at most so many seconds (600)"),
+                 help="at most so many seconds for --wait-for ip, ssh and cloud-init, and for one"
+                      " that is just being made (600)"),
     click.option("--on-error", type=click.Choice(("cleanup", "keep")), default="cleanup",
                  help="what becomes of a server that failed (cleanup)"),
     click.option("--if-not-exists", is_flag=True,

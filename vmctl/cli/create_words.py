@@ -34,9 +34,7 @@ def wish_of(context: Context, name: str, words: Words) -> Wish:
         raise UsageError(f"--wait-for {words['wait_for']} and --no-start exclude each other")
     waits = words["wait_for"] != "active" or words["if_not_exists"] or words["idempotency_key"]
     if words["timeout"] and not waits:
-        raise UsageError(
-            "--timeout is for --wait-for ip, ssh or cloud-init: nothing else is waited for"
-        )
+        raise UsageError("--timeout is for a wait: add --wait-for ip, ssh or cloud-init")
     at_least = words["at_least"] or 1
     return Wish(
         name=name,
